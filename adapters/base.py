@@ -1,0 +1,168 @@
+"""What an adapter is: a small network on a frozen encoder's output, with its targets, loss and figures.
+
+An adapter sees ``EncoderOutput`` and ``EncoderSpec``, never the encoder: it cannot unfreeze it, and
+cached features serve as well as live ones. In Python::
+
+    encoder = Encoder.load("encoder/")
+    adapter = load_adapter("findings/", encoder.spec)
+    images = torch.from_numpy(whole_film(film, encoder.spec.image_size))[None]
+    findings = adapter.predict(encoder(images))
+    print(adapter.labels, findings.probability, findings.decision)
+
+A task's base class (``classification.base``, ``segmentation.base``, ``report.base``) holds targets, loss
+and figures; a head adds ``forward``. ``fit`` and ``predict`` know only this file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from adapters.batches import FilmFeatures
+from raydino.artifacts.dataset import Dataset
+from raydino.config import Config
+from raydino.encoder import EncoderOutput, EncoderSpec
+from raydino.errors import UserError
+
+View = Literal["PA", "AP", "LATERAL", "UNKNOWN"]
+
+
+class Recipe(Config):
+    """What every adapter's recipe holds; a head's own recipe adds to it."""
+
+    views: tuple[View, ...] = Field(min_length=1)  # films of these views are fitted and predicted
+    epochs: int = Field(gt=0)  # at most; the best epoch on validation is kept
+    patience: int = Field(gt=0)  # epochs without a better validation loss before fitting stops
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)  # peak, after a linear warm-up over a tenth of the steps; then cosine to 0
+    weight_decay: float = Field(ge=0)  # AdamW's, on matrices only
+
+
+class Runtime(Config):
+    """What must not change the result."""
+
+    device: str = "auto"  # auto, cpu, cuda or cuda:N
+
+
+class AdapterConfig(Config):
+    """The frame of every adapter's config file."""
+
+    kind: str
+    seed: int = Field(default=0, ge=0)
+    recipe: Recipe
+    runtime: Runtime = Runtime()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions in long form (a layout of ``raydino.artifacts.predictions``) and figures by label."""
+
+    table: pd.DataFrame
+    per_label: dict[str, dict[str, float | None]]
+    overall: dict[str, float | None]  # macro means
+    notes: dict[str, str] = field(default_factory=dict)  # label: why a figure is undefined
+
+    def metrics(self, *, task: str, split: str) -> dict[str, Any]:
+        """The content of ``metrics.json``."""
+        return {
+            "task": task,
+            "split": split,
+            "n_films": int(self.table["sample_id"].nunique()),
+            "per_label": self.per_label,
+            "overall": self.overall,
+            "notes": self.notes,
+        }
+
+
+class Adapter(nn.Module, ABC):
+    """One head on a frozen encoder. B films, N films of a split, L labels, H candidate heads.
+
+    Most adapters have one candidate head. A grid of settings trains as H heads with weights of their
+    own in one pass; the one with the lowest validation loss is kept.
+    """
+
+    task: ClassVar[str]
+    config_model: ClassVar[type[AdapterConfig]]
+
+    def __init__(self, config: AdapterConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self.labels = tuple(labels)
+        self.thresholds: dict[str, float] = {}
+        self.left_out: dict[str, str] = {}  # label of the dataset: why it is not fitted
+
+    @classmethod
+    @abstractmethod
+    def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
+        """An unfitted adapter for what ``dataset`` can teach. Raises UserError when that is nothing."""
+
+    @classmethod
+    def restore(cls, config: Any, spec: EncoderSpec, labels: Sequence[str], directory: Path) -> Self:
+        """An adapter whose weights can be loaded from a bundle; ``directory`` holds its further files."""
+        return cls(config, spec, labels)
+
+    def write_files(self, directory: Path) -> None:
+        """Write what the bundle needs beside weights and card."""
+
+    @abstractmethod
+    def targets(self, dataset: Dataset, sample_ids: Sequence[str]) -> Tensor:
+        """[N, …] what is to be learnt, with a mark where it is unknown."""
+
+    @abstractmethod
+    def known(self, targets: Tensor) -> Tensor:
+        """[N] bool: films that teach anything at all."""
+
+    def observe(self, films: FilmFeatures) -> None:
+        """Look once at the training features before fitting, for fixed statistics."""
+
+    @abstractmethod
+    def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
+        """[B, H] the loss of each film under each candidate head; unknown targets add nothing."""
+
+    def penalty(self) -> Tensor:
+        """[H] or scalar: what is added to the mean loss in training, not in validation."""
+        return torch.zeros(())
+
+    def keep(self, head: int) -> None:
+        """Keep candidate ``head`` and drop the others."""
+
+    def tune(self, films: FilmFeatures, targets: Tensor) -> None:
+        """Set ``thresholds`` on the validation films."""
+
+    @abstractmethod
+    def predict(self, output: EncoderOutput) -> Any:
+        """What the fitted adapter says of B films; a NamedTuple of the task. Raises UserError when B is 0."""
+
+    @abstractmethod
+    def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
+        """Predict ``films`` and compare with what ``dataset`` knows. Images, if any, go to ``masks_to``."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def require_films(self, output: EncoderOutput) -> None:
+        """Raise UserError on an empty batch or on tokens of another width."""
+        if len(output.cls) == 0:
+            raise UserError("there is no film to predict: the batch is empty")
+        if output.cls.shape[-1] != self.spec.embed_dim:
+            raise UserError(
+                f"tokens of width {output.cls.shape[-1]}; this adapter was fitted on width {self.spec.embed_dim}",
+                remedy="use the encoder that the adapter was fitted on",
+            )
+
+
+def identity_columns(dataset: Dataset, sample_ids: Sequence[str], task: str) -> pd.DataFrame:
+    """The columns that every predictions table opens with, one row a film."""
+    frame = dataset.accepted.loc[list(sample_ids), ["sample_id", "patient_id", "split"]].reset_index(drop=True)
+    return frame.assign(task=task)

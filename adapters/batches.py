@@ -1,0 +1,43 @@
+"""The features of chosen films, read batch by batch: nothing is copied as a whole, so they may exceed memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from raydino.encoder import EncoderOutput
+from raydino.errors import UserError
+from raydino.features import Features
+
+BATCH = 128  # films at a time wherever the batch size cannot change the result
+
+
+class FilmFeatures:
+    """The rows of ``sample_ids`` in ``features``, in that order, on ``device`` when they are read."""
+
+    def __init__(self, features: Features, sample_ids: Sequence[str], device: torch.device | str = "cpu") -> None:
+        position = {sample_id: row for row, sample_id in enumerate(features.sample_ids)}
+        missing = [s for s in sample_ids if s not in position]
+        if missing:
+            raise UserError(
+                f"{len(missing)} films have no features, {missing[0]} among them", remedy="run raydino embed again"
+            )
+        self.sample_ids = list(sample_ids)
+        self._rows = torch.tensor([position[s] for s in sample_ids], dtype=torch.long)
+        self._output = features.output
+        self._device = device
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def read(self, films: Tensor) -> EncoderOutput:
+        """The output of the films at these positions of ``sample_ids``."""
+        rows = self._rows[films]
+        return EncoderOutput(*(tensor[rows].to(self._device) for tensor in self._output))
+
+    def batches(self, size: int = BATCH) -> Iterator[tuple[Tensor, EncoderOutput]]:
+        """(positions [B], output) in order."""
+        for films in torch.arange(len(self)).split(size):
+            yield films, self.read(films)

@@ -1,0 +1,109 @@
+"""``raydino adapt fit`` and ``raydino adapt predict``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+adapt = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Fit a light head on a frozen encoder, and predict with it: findings, masks, reports.",
+)
+
+
+class Split(StrEnum):
+    """A dataset's splits, disjoint by patient."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+Encoder_ = Annotated[Path, typer.Option("--encoder", help="Encoder artifact, or a run (its newest encoder).")]
+Data = Annotated[Path, typer.Option("--data", help="Dataset artifact, of the encoder's pixel recipe.")]
+Cached = Annotated[
+    Path | None, typer.Option("--features", help="Features from raydino embed, to encode nothing again.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the artifact at --out once the new one is whole.")
+]
+
+
+@adapt.command("fit")
+def fit_(
+    config: Annotated[Path, typer.Argument(help="YAML file, such as configs/tiny/classification.yaml.")],
+    encoder: Encoder_,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Directory of the adapter bundle to write.")],
+    features: Cached = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Change one key: --set recipe.epochs=20.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fit an adapter on the train split and choose its epoch and thresholds on the val split.
+
+    Example: raydino adapt fit configs/tiny/classification.yaml --encoder RUN --data DATASET --out findings/
+    """
+    from adapters.bundle import write_bundle
+    from adapters.configs import load_adapter_config
+    from adapters.fit import fit
+    from adapters.tables import print_metrics
+    from raydino.artifacts.adapter import ADAPTER
+    from raydino.artifacts.dataset import Dataset
+    from raydino.artifacts.header import creating
+    from raydino.encoder import Encoder
+    from raydino.features import load_features
+
+    settings = load_adapter_config(config, set_ or ())
+    dataset, frozen = Dataset.open(data), Encoder.load(encoder)
+    inputs = {"encoder": frozen.spec.fingerprint, "dataset": dataset.header.fingerprint}
+    with creating(
+        out, ADAPTER, config=settings.resolved(), seed=settings.seed, inputs=inputs, overwrite=overwrite
+    ) as directory:
+        cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
+        fitted = fit(settings, frozen, dataset, cached)
+        write_bundle(directory, fitted.adapter, fitted.metrics)
+    print_metrics(fitted.metrics, title=f"{settings.kind}, validation")
+    typer.echo(f"adapter: {out}")
+
+
+@adapt.command("predict")
+def predict_(
+    adapter: Annotated[Path, typer.Argument(help="Adapter bundle from raydino adapt fit.")],
+    encoder: Encoder_,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Directory of the predictions artifact to write.")],
+    split: Annotated[Split, typer.Option(help="Which split to predict.")] = Split.test,
+    features: Cached = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Predict every film of a split and compare with what the dataset knows.
+
+    Example: raydino adapt predict findings/ --encoder RUN --data DATASET --split test --out predictions/
+    """
+    from adapters.bundle import load_adapter
+    from adapters.predict import predict
+    from adapters.tables import print_metrics
+    from raydino.artifacts.adapter import ADAPTER
+    from raydino.artifacts.dataset import Dataset
+    from raydino.artifacts.header import creating, read_header
+    from raydino.artifacts.predictions import PREDICTIONS
+    from raydino.encoder import Encoder
+    from raydino.features import load_features
+
+    dataset, frozen = Dataset.open(data), Encoder.load(encoder)
+    fitted = load_adapter(adapter, frozen.spec)
+    inputs = {
+        "adapter": read_header(adapter, ADAPTER).fingerprint,
+        "encoder": frozen.spec.fingerprint,
+        "dataset": dataset.header.fingerprint,
+    }
+    settings = {"task": fitted.task, "kind": fitted.config.kind, "split": split.value}
+    with creating(out, PREDICTIONS, config=settings, inputs=inputs, overwrite=overwrite) as directory:
+        cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
+        metrics = predict(fitted, frozen, dataset, split.value, directory, cached)
+    print_metrics(metrics, title=f"{fitted.config.kind}, {split.value}")
+    typer.echo(f"predictions: {out}")

@@ -1,0 +1,16 @@
+"""Every kind of adapter by the name that a config's ``kind`` gives it."""
+
+from __future__ import annotations
+
+from raydino.registry import Registry
+
+ADAPTERS = Registry(
+    "adapter",
+    "raydino.adapters",
+    {
+        "classification_linear": "adapters.classification.linear:LinearClassifier",
+        "segmentation_linear": "adapters.segmentation.linear:LinearSegmenter",
+        "segmentation_conv": "adapters.segmentation.conv:ConvSegmenter",
+        "report_decoder": "adapters.report.decoder:ReportDecoder",
+    },
+)

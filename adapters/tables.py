@@ -1,0 +1,43 @@
+"""The figures of ``metrics.json`` as a table in the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SHORT = {
+    "n_positive": "pos.",
+    "n_negative": "neg.",
+    "sensitivity": "sens.",
+    "specificity": "spec.",
+    "threshold": "thr.",
+    "balanced_accuracy": "bal. acc.",
+}
+
+
+def print_metrics(metrics: dict[str, Any], *, title: str) -> None:
+    """Print one row a label and one for the means; what is undefined or left out follows with its reason."""
+    rows: dict[str, dict[str, float | None]] = metrics["per_label"]
+    names = list(dict.fromkeys(name for row in rows.values() for name in row)) or list(metrics["overall"])
+    table = Table(title=f"{title}: {metrics['n_films']} films")
+    table.add_column("label")
+    for name in names:
+        table.add_column(_SHORT.get(name, name), justify="right")
+    for label, row in rows.items():
+        table.add_row(label, *(_shown(row.get(name)) for name in names))
+    table.add_section()
+    table.add_row(
+        "mean", *(_shown(metrics["overall"].get(name)) if name in metrics["overall"] else "" for name in names)
+    )
+    console = Console()
+    console.print(table)
+    for label, reason in {**metrics["notes"], **metrics.get("left_out", {})}.items():
+        console.print(f"{label}: {reason}", markup=False, highlight=False)
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value}" if isinstance(value, int) else f"{value:.3f}"

@@ -1,0 +1,77 @@
+"""From a dataset's tables to tensors: which films, which labels, what is known of them.
+
+Unknown stays unknown: NaN in labels, ``UNKNOWN`` in masks, an empty row in texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from raydino.artifacts.dataset import Dataset
+from raydino.errors import UserError
+from raydino.tracking import track
+
+UNKNOWN = 255
+
+
+def films_of(dataset: Dataset, split: str, views: Sequence[str]) -> list[str]:
+    """Accepted films of ``split`` in one of ``views``; a film without a view counts as UNKNOWN.
+
+    Raises UserError when there is none.
+    """
+    ids = dataset.sample_ids(split)
+    view = dataset.accepted.loc[ids, "view"].fillna("UNKNOWN")
+    chosen = list(view.index[view.isin(list(views))])
+    if not chosen:
+        found = ", ".join(f"{n} {name}" for name, n in view.value_counts().items()) or "none at all"
+        raise UserError(
+            f"its {split} split holds no film of the views {', '.join(views)} (it holds {found})", where=dataset.path
+        )
+    return chosen
+
+
+def chosen_names(
+    asked: Sequence[str] | Literal["all"], available: Sequence[str], *, what: str, dataset: Dataset
+) -> list[str]:
+    """``asked`` when the dataset has all of them, or everything that it has for ``all``."""
+    if not available:
+        raise UserError(f"holds no {what}", where=dataset.path, remedy=f"ingest an archive with {what}")
+    if asked == "all":
+        return list(available)
+    for name in asked:
+        if name not in available:
+            near = get_close_matches(name, available, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it holds {', '.join(available)}"
+            raise UserError(f"holds no {what} called {name!r}", where=dataset.path, remedy=hint)
+    return list(asked)
+
+
+def label_targets(dataset: Dataset, sample_ids: Sequence[str], labels: Sequence[str]) -> Tensor:
+    """[N, L] float32: 1 present, 0 absent, NaN unknown; a label that the dataset lacks is unknown throughout."""
+    frame = dataset.labels.reindex(index=list(sample_ids), columns=list(labels))
+    return torch.from_numpy(frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True))
+
+
+def mask_targets(dataset: Dataset, sample_ids: Sequence[str], structures: Sequence[str], size: int) -> Tensor:
+    """[N, S, size, size] uint8: 1 inside, 0 outside, UNKNOWN everywhere where there is no mask."""
+    masks = np.full((len(sample_ids), len(structures), size, size), UNKNOWN, np.uint8)
+    for row, sample_id in enumerate(track(sample_ids, "reading masks")):
+        for channel, structure in enumerate(structures):
+            mask = dataset.mask(structure, sample_id)
+            if mask is not None:
+                covered = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+                masks[row, channel] = covered >= 0.5
+    return torch.from_numpy(masks)
+
+
+def texts_of(dataset: Dataset, sample_ids: Sequence[str]) -> list[str | None]:
+    """The report of each film, or None where there is none or only blanks."""
+    text = dataset.reports["text"].reindex(list(sample_ids))
+    return [t.strip() if isinstance(t, str) and t.strip() else None for t in text]
