@@ -1,0 +1,5 @@
+"""``python -m raydino``."""
+
+from raydino.cli import main
+
+main()

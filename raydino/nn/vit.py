@@ -1,0 +1,116 @@
+"""The vision transformer of DINOv2, for one-channel films.
+
+Token order: CLS, registers, patches (row by row). Position embeddings belong to CLS and patches;
+at another resolution than ``image_size`` those of the patches are resized bicubically (antialiased
+when there are registers, as in the released models). Papers: DINOv2 (2304.07193), registers
+(2309.16588).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from raydino.config import Config
+from raydino.nn.attention import choose
+from raydino.nn.block import Block, FeedForwardKind, SelfAttention
+
+
+class ViTConfig(Config):
+    """Sizes of a ViT. ``image_size`` is the side in pixels that the position embeddings are made for."""
+
+    image_size: int = Field(gt=0)
+    patch_size: int = Field(gt=0)
+    embed_dim: int = Field(gt=0)
+    depth: int = Field(gt=0)
+    n_heads: int = Field(gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    ffn: FeedForwardKind = "mlp"
+    n_registers: int = Field(default=0, ge=0)
+    layerscale_init: float = Field(default=1e-5, gt=0)
+    channels: int = Field(default=1, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ViTConfig:
+        if self.image_size % self.patch_size:
+            raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
+        if self.embed_dim % self.n_heads:
+            raise ValueError(f"embed_dim {self.embed_dim} is not a multiple of n_heads {self.n_heads}")
+        return self
+
+
+class Tokens(NamedTuple):
+    """Tokens after the last norm: cls [B, D], registers [B, R, D], patches [B, h, w, D]."""
+
+    cls: Tensor
+    registers: Tensor
+    patches: Tensor
+
+
+class VisionTransformer(nn.Module):
+    """``images`` f32 [B, channels, H, W], H and W multiples of ``patch_size`` → ``Tokens``."""
+
+    def __init__(self, config: ViTConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, side = config.embed_dim, config.image_size // config.patch_size
+        self.patch_embed = nn.Conv2d(config.channels, dim, config.patch_size, stride=config.patch_size)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.register_tokens = nn.Parameter(torch.zeros(1, config.n_registers, dim))
+        self.mask_token = nn.Parameter(torch.zeros(1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + side * side, dim))
+        self.blocks = nn.ModuleList(
+            Block(dim, config.n_heads, config.mlp_ratio, config.ffn, config.layerscale_init)
+            for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+
+    def initialise(self, generator: torch.Generator) -> VisionTransformer:
+        """Truncated normal weights (std 0.02) drawn from ``generator``, zero biases; returns self."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02, generator=generator)
+        nn.init.normal_(self.cls_token, std=1e-6, generator=generator)
+        nn.init.normal_(self.register_tokens, std=1e-6, generator=generator)
+        return self
+
+    def use_attention(self, name: str, device: torch.device) -> None:
+        """Exchange the attention backend of every block."""
+        backend = choose(name, device)
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                module.backend = backend
+
+    def forward(self, images: Tensor, masks_BN: Tensor | None = None) -> Tokens:
+        """``masks_BN`` bool, one value a patch: True patches are replaced by the mask token (iBOT)."""
+        B, _, H, W = images.shape
+        h, w = H // self.config.patch_size, W // self.config.patch_size
+        patches = self.patch_embed(images).flatten(2).transpose(1, 2)
+        if masks_BN is not None:
+            patches = torch.where(masks_BN.unsqueeze(-1), self.mask_token.to(patches.dtype), patches)
+        tokens = torch.cat([self.cls_token.expand(B, -1, -1).to(patches.dtype), patches], dim=1)
+        tokens = tokens + self._positions(h, w)
+        registers = self.register_tokens.expand(B, -1, -1).to(tokens.dtype)
+        tokens = torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        first_patch = 1 + self.config.n_registers
+        return Tokens(tokens[:, 0], tokens[:, 1:first_patch], tokens[:, first_patch:].unflatten(1, (h, w)))
+
+    def _positions(self, h: int, w: int) -> Tensor:
+        side = self.config.image_size // self.config.patch_size
+        if (h, w) == (side, side):
+            return self.pos_embed
+        grid = self.pos_embed[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        resized = F.interpolate(
+            grid.float(), size=(h, w), mode="bicubic", align_corners=False, antialias=self.config.n_registers > 0
+        )
+        return torch.cat([self.pos_embed[:, :1], resized.flatten(2).transpose(1, 2).to(grid.dtype)], dim=1)

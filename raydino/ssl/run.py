@@ -1,0 +1,170 @@
+"""One pretraining run: from a config and a dataset to a run directory, and on from its last checkpoint."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import yaml
+
+from raydino.artifacts.dataset import Dataset
+from raydino.artifacts.encoder import EncoderCard
+from raydino.artifacts.header import read_header, refuse_existing
+from raydino.artifacts.run import RUN, start_run
+from raydino.data.batches import StepBatches, batches
+from raydino.data.films import Films, mean_std
+from raydino.encoder import save_encoder
+from raydino.errors import UserError
+from raydino.ssl.recipe import PretrainConfig
+from raydino.ssl.scheduled import ScheduledDinoV2
+from raydino.tracking import TRACKERS, Tracker
+from raydino.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from raydino.train.curves import plot_curves
+from raydino.train.loop import run_steps
+from raydino.train.optim import make_optimizer
+from raydino.train.precision import autocast, keep_freed_memory, pick_device
+from raydino.train.probe import KnnProbe
+
+
+class Run:
+    """A run in progress: its directory, its state, and what happens beside the steps."""
+
+    def __init__(self, config: PretrainConfig, dataset: Dataset, directory: Path) -> None:
+        self.config, self.dataset, self.directory = config, dataset, directory
+        self.device = pick_device(config.runtime.device)
+        self.augmentation = config.recipe.augmentation.build()
+        self.films = Films(dataset, dataset.sample_ids("train"))  # validation and test stay unseen
+        if len(self.films) < config.recipe.batch_size:
+            raise UserError(
+                f"holds {len(self.films)} films to train on, fewer than a batch of {config.recipe.batch_size}",
+                where=dataset.path,
+                remedy="lower it with --set recipe.batch_size=…",
+            )
+        self.mean, self.std = mean_std(self.films)
+        if self.std < 1e-3:
+            raise UserError("its films are blank: all pixels are alike", where=dataset.path)
+        self.method = ScheduledDinoV2(config.recipe, mean=self.mean, std=self.std).to(self.device)
+        for network in (self.method.core.student, self.method.core.teacher):
+            network.backbone.use_attention(config.runtime.attention, self.device)
+        self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
+        self.step = 0
+        self.saved_step = -1
+        self._probe = KnnProbe(dataset, config.recipe.vit.image_size)
+
+    def start(self, *, overwrite: bool) -> None:
+        """Make the directory a run."""
+        refuse_existing(self.directory, overwrite=overwrite)
+        if overwrite and self.directory.exists():
+            for stale in ("metrics.jsonl", *(f"checkpoints/{p.name}" for p in self._checkpoints.glob("*"))):
+                (self.directory / stale).unlink(missing_ok=True)
+        recipe = self.config.recipe.resolved()
+        start_run(self.directory, config=recipe, seed=self.config.recipe.seed, inputs=self._inputs)
+        text = yaml.safe_dump(self.config.resolved(), sort_keys=False)
+        (self.directory / "resolved.yaml").write_text(text, encoding="utf-8")
+
+    def resume(self) -> None:
+        """Continue where the newest checkpoint stands."""
+        header = read_header(self.directory, RUN)
+        if header.inputs != self._inputs:
+            raise UserError("this run was made with another dataset", where=self.directory)
+        recipe = self.config.recipe.resolved()
+        changed = [key for key in recipe if recipe[key] != header.config.get(key)]
+        if changed:
+            raise UserError(
+                f"the recipe differs from the run's in {', '.join(changed)}",
+                where=self.directory,
+                remedy="resume with the config that started it (resolved.yaml), or start a new run",
+            )
+        path = newest_checkpoint(self._checkpoints)
+        if path is None:
+            return
+        state = load_checkpoint(path)
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = self.saved_step = int(state["step"])
+
+    def save(self) -> None:
+        """Write a checkpoint and refresh ``encoder/``."""
+        if self.saved_step == self.step:
+            return
+        state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
+        save_checkpoint(self._checkpoints, self.step, state)
+        vit = self.method.core.teacher.backbone
+        card = EncoderCard(vit.config.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
+        save_encoder(self.directory / "encoder", vit, card, inputs=self._inputs, overwrite=True)
+        self.saved_step = self.step
+
+    def train(self, last_step: int, stop: threading.Event) -> None:
+        """Take steps until ``last_step`` or until ``stop`` is set, then save."""
+        names = ("jsonl", *self.config.runtime.trackers)
+        trackers: list[Tracker] = [TRACKERS.get(n)(self.directory, resume_step=self.step) for n in names]
+        recipe, runtime = self.config.recipe, self.config.runtime
+        source = StepBatches(
+            self.films,
+            self.augmentation,
+            batch_size=recipe.batch_size,
+            patch_size=recipe.vit.patch_size,
+            seed=recipe.seed,
+            first_step=self.step,
+            last_step=last_step,
+        )
+        try:
+            self.step = run_steps(
+                self.method,
+                self.optimizer,
+                batches(source, n_workers=runtime.n_workers),
+                first_step=self.step,
+                last_step=last_step,
+                clip_norm=recipe.optimizer.clip_norm,
+                autocast=autocast(runtime.precision, self.device),
+                trackers=trackers,
+                log_every_steps=runtime.log_every_steps,
+                on_step=self._after_step,
+                stop=stop,
+            )
+        finally:
+            for tracker in trackers:
+                tracker.close()
+        self.save()
+
+    def _after_step(self, done: int) -> dict[str, float]:
+        self.step = done
+        runtime = self.config.runtime
+        if done % runtime.checkpoint_every_steps == 0:
+            self.save()
+        if done % runtime.probe_every_steps == 0 or done == self.config.recipe.steps:
+            return self._probe.measure(self.method.core.teacher.backbone, self.mean, self.std)
+        return {}
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
+    @property
+    def _inputs(self) -> dict[str, str]:
+        return {"dataset": self.dataset.header.fingerprint}
+
+
+def pretrain(
+    config: PretrainConfig,
+    dataset: Dataset,
+    directory: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    stop_after: int | None,
+    stop: threading.Event,
+) -> Run:
+    """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all."""
+    keep_freed_memory()
+    if not resume:
+        refuse_existing(directory, overwrite=overwrite)
+    run = Run(config, dataset, directory)
+    if resume:
+        run.resume()
+    else:
+        run.start(overwrite=overwrite)
+    last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
+    run.train(last_step, stop)
+    plot_curves(directory / "metrics.jsonl", directory / "curves.png")
+    return run
