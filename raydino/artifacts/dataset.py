@@ -140,9 +140,13 @@ class Dataset:
         location = Location(str(row["shard"]), int(row["offset"]), int(row["length"]))
         return read_film(self.path / "images", location)
 
+    def mask_path(self, structure: str, sample_id: str) -> Path:
+        """Where the mask lies when it is known."""
+        return self.path / "masks" / structure / f"{sample_id}.png"
+
     def mask(self, structure: str, sample_id: str) -> npt.NDArray[np.bool_] | None:
         """[rows, cols] of the stored film, or None where the structure is unknown on this film."""
-        path = self.path / "masks" / structure / f"{sample_id}.png"
+        path = self.mask_path(structure, sample_id)
         if not path.is_file():
             return None
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)

@@ -1,0 +1,184 @@
+"""Masks of structures that may overlap: targets, loss, thresholds and figures, common to every head.
+
+Each structure is a sigmoid channel of its own. A structure that is unknown on a film adds nothing.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from monai.losses import DiceLoss
+from pydantic import Field
+from torch import Tensor
+
+from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_columns
+from adapters.batches import BATCH, FilmFeatures
+from adapters.metrics import mean_of
+from adapters.segmentation.metrics import MaskMetrics, mask_metrics
+from adapters.targets import UNKNOWN, chosen_names, films_of, mask_targets
+from adapters.thresholds import best_dice
+from raydino.artifacts.dataset import Dataset
+from raydino.encoder import EncoderOutput, EncoderSpec
+from raydino.errors import UserError
+from raydino.tracking import console, track
+
+
+class SegmentationRecipe(Recipe):
+    """``structures``: names of the dataset's masks, or all; ``mask_size``: side in pixels that is fitted at."""
+
+    structures: tuple[str, ...] | Literal["all"]
+    mask_size: int = Field(gt=0)
+
+
+class SegmentationConfig(AdapterConfig):
+    """A config whose recipe names structures."""
+
+    recipe: SegmentationRecipe
+
+
+class Masks(NamedTuple):
+    """What is said of B films, each [B, S, mask_size, mask_size] over the whole film squeezed to a square."""
+
+    logits: Tensor  # f32, any real
+    probability: Tensor  # f32, 0..1
+    decision: Tensor  # bool: probability at or above the structure's threshold
+
+
+class SegmentationAdapter(Adapter):
+    """A head that gives one logit a patch (or finer) and structure."""
+
+    task = "segmentation"
+    config_model: ClassVar[type[AdapterConfig]] = SegmentationConfig
+    config: SegmentationConfig
+
+    def __init__(self, config: SegmentationConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
+        super().__init__(config, spec, labels)
+        self._dice_loss = DiceLoss(sigmoid=True, reduction="none")
+
+    @classmethod
+    def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
+        asked = chosen_names(config.recipe.structures, dataset.structures, what="masks", dataset=dataset)
+        left_out: dict[str, str] = {}
+        for split in ("train", "val"):
+            ids = films_of(dataset, split, config.recipe.views)
+            for structure in asked:
+                if not any(dataset.mask_path(structure, sample_id).is_file() for sample_id in ids):
+                    left_out.setdefault(structure, f"left out: {split} holds no mask of it")
+        labels = [structure for structure in asked if structure not in left_out]
+        if not labels:
+            raise UserError("no structure has masks in both train and val", where=dataset.path)
+        for structure, reason in left_out.items():
+            console.print(f"{structure}: {reason}", markup=False, highlight=False)
+        adapter = cls(config, spec, labels)
+        adapter.left_out = left_out
+        return adapter
+
+    @abstractmethod
+    def low_logits(self, patches: Tensor) -> Tensor:
+        """Patch tokens [B, D, h, w] → logits [B, S, …] at any resolution."""
+
+    def forward(self, output: EncoderOutput) -> Tensor:
+        """[B, S, mask_size, mask_size] logits."""
+        size = self.config.recipe.mask_size
+        logits = self.low_logits(output.patches.permute(0, 3, 1, 2))
+        return F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False)
+
+    def targets(self, dataset: Dataset, sample_ids: Sequence[str]) -> Tensor:
+        return mask_targets(dataset, sample_ids, self.labels, self.config.recipe.mask_size)
+
+    def known(self, targets: Tensor) -> Tensor:
+        return (targets[..., 0, 0] != UNKNOWN).any(dim=1)
+
+    def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
+        """Soft Dice + binary cross-entropy of each known mask, averaged over a film's known structures."""
+        logits = self(output).flatten(0, 1)[:, None]
+        truth = target.flatten(0, 1)[:, None]
+        known = (truth[:, 0, 0, 0] != UNKNOWN).view(target.shape[:2])
+        truth = torch.where(truth == UNKNOWN, 0, truth).float()
+        dice = self._dice_loss(logits, truth).flatten()
+        entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
+        each = (dice + entropy).view(known.shape) * known
+        return (each.sum(dim=1) / known.sum(dim=1).clamp(min=1))[:, None]
+
+    def tune(self, films: FilmFeatures, targets: Tensor) -> None:
+        """The threshold of each structure with the largest mean Dice at ``mask_size``."""
+        probability = torch.cat([self._probability(output) for _, output in films.batches()]).numpy()
+        for channel, structure in enumerate(self.labels):
+            truth = targets[:, channel].numpy()
+            known = truth[:, 0, 0] != UNKNOWN
+            self.thresholds[structure] = best_dice(probability[known, channel], truth[known] == 1)
+
+    @torch.no_grad()
+    def predict(self, output: EncoderOutput) -> Masks:
+        self.require_films(output)
+        logits = self.eval()(output)
+        probability = logits.sigmoid()
+        thresholds = torch.tensor([self.thresholds[s] for s in self.labels], device=logits.device)
+        return Masks(logits, probability, probability >= thresholds[:, None, None])
+
+    def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
+        """Figures of each film and structure at the stored film's size; masks as PNG where asked."""
+        identity = identity_columns(dataset, films.sample_ids, self.task)
+        parts: dict[str, list[MaskMetrics | None]] = {structure: [] for structure in self.labels}
+        if masks_to:
+            for structure in self.labels:
+                (masks_to / structure).mkdir(parents=True)
+        for positions, output in track(films.batches(), "comparing masks", total=-(-len(films) // BATCH)):
+            for position, film in zip(positions.tolist(), self._probability(output).numpy(), strict=True):
+                sample_id = films.sample_ids[position]
+                for structure, probability in zip(self.labels, film, strict=True):
+                    mask = self.at_film_size(probability, structure, dataset, sample_id)
+                    parts[structure].append(_compared(mask, structure, dataset, sample_id))
+                    if masks_to:
+                        cv2.imwrite(str(masks_to / structure / f"{sample_id}.png"), mask.astype(np.uint8) * 255)
+        tables = [
+            pd.concat([identity.assign(label=s, threshold=self.thresholds[s]), _frame(figures)], axis=1)
+            for s, figures in parts.items()
+        ]
+        per_label, notes = {}, {}
+        for structure, figures in parts.items():
+            per_label[structure] = _summary(figures)
+            if not per_label[structure]["n_reference"]:
+                notes[structure] = "undefined: no film has a reference mask"
+        overall = {name: mean_of(row[name] for row in per_label.values()) for name in MaskMetrics._fields}
+        return Evaluation(pd.concat(tables, ignore_index=True), per_label, overall, notes)
+
+    def at_film_size(
+        self, probability: npt.NDArray[np.float32], structure: str, dataset: Dataset, sample_id: str
+    ) -> npt.NDArray[np.bool_]:
+        """The decision [rows, cols] of the stored film from the probability [mask_size, mask_size]."""
+        rows, cols = (int(v) for v in dataset.accepted.loc[sample_id, ["rows", "cols"]].to_list())
+        resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(resized >= self.thresholds[structure])
+
+    @torch.no_grad()
+    def _probability(self, output: EncoderOutput) -> Tensor:
+        return self.eval()(output).sigmoid().cpu()
+
+
+def _compared(mask: npt.NDArray[np.bool_], structure: str, dataset: Dataset, sample_id: str) -> MaskMetrics | None:
+    reference = dataset.mask(structure, sample_id) if structure in dataset.structures else None
+    if reference is None:
+        return None
+    spacing_mm = float(dataset.accepted["spacing_mm"].loc[sample_id])
+    return mask_metrics(mask, reference, spacing_mm if np.isfinite(spacing_mm) else None)
+
+
+def _frame(figures: list[MaskMetrics | None]) -> pd.DataFrame:
+    empty = MaskMetrics(*[float("nan")] * 4)
+    return pd.DataFrame([f or empty for f in figures], columns=MaskMetrics._fields, dtype=float)
+
+
+def _summary(figures: list[MaskMetrics | None]) -> dict[str, float | None]:
+    known = [f for f in figures if f is not None]
+    means = {name: mean_of(getattr(f, name) for f in known) for name in MaskMetrics._fields}
+    return {"n_reference": len(known), **means}
