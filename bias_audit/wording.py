@@ -1,0 +1,92 @@
+"""The audit in plain sentences and rounded figures, for the report and for report.json.
+
+Neighbours: ``audit`` makes the tables, ``render`` lays these sentences out.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bias_audit.metrics import METRICS, Metric, same_label
+from bias_audit.strata import TIMES
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A figure with ``digits`` decimals, or a dash for what has none."""
+    return "–" if value is None or pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    """``0.31 to 0.44``."""
+    return "–" if low is None or pd.isna(low) else f"{number(low, digits)} to {number(high, digits)}"
+
+
+def p_text(value: float | None) -> str:
+    """A p-value without false precision."""
+    if value is None or pd.isna(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def percent(share: float) -> str:
+    """``12 %``; below one per cent with a decimal."""
+    return f"{100 * share:.1f} %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
+
+
+def who(axis: str, stratum: str, titles: dict[str, str]) -> str:
+    """A stratum in words: ``F × Lakeside Clinic``; a bare UNKNOWN or age band names its axis."""
+    if axis == "all":
+        return "everyone"
+    named = [
+        f"{_lower(titles.get(a, a))} {s}" if s == "UNKNOWN" or a == "age" else s
+        for a, s in zip(axis.split(TIMES), stratum.split(TIMES), strict=True)
+    ]
+    return TIMES.join(named)
+
+
+def _lower(title: str) -> str:
+    return {"Age in years": "age"}.get(title, title[:1].lower() + title[1:])
+
+
+def metric_of(name: str) -> Metric:
+    """The registered metric."""
+    return METRICS.get(name)
+
+
+def finding_sentence(gap: pd.Series, counts: pd.Series, titles: dict[str, str], confidence: float) -> str:
+    """One flagged gap: the figure with interval and counts, against everyone else."""
+    metric = metric_of(str(gap["metric"]))
+    level = f"{100 * confidence:g} %"
+    positive = "" if counts["n_positive"] == counts["n_images"] else f", {counts['n_positive']:,} with the finding"
+    return (
+        f"{metric.title} for {gap['label']} was {number(gap['estimate'])} "
+        f"({level} interval {interval(counts['ci_low'], counts['ci_high'])}; "
+        f"{counts['n_images']:,} films of {counts['n_patients']:,} patients{positive}) in "
+        f"{who(str(gap['axis']), str(gap['stratum']), titles)}, against {number(gap['rest'])} in everyone else: "
+        f"a gap of {number(gap['gap'])} ({level} interval {interval(gap['ci_low'], gap['ci_high'])}, "
+        f"adjusted p {p_text(gap['p_adjusted'])})."
+    )
+
+
+def summary_sentence(gaps: pd.DataFrame, label_count: int) -> str:
+    """What the whole audit found, in one sentence."""
+    tested = int((gaps["status"] == "ok").sum())
+    flagged = gaps[gaps["flagged"]]
+    own = flagged[flagged["explained_by"].isna()]
+    labels = f"{label_count} label" + ("s" if label_count != 1 else "")
+    if tested == 0:
+        return "No gap could be tested: no stratum had enough patients. This does not show that there is no gap."
+    if flagged.empty:
+        return (
+            f"None of {tested:,} gaps tested over {labels} was flagged. This does not show that there is no gap: "
+            "see the widths of the intervals and what could not be said."
+        )
+    noun = "gap was" if len(flagged) == 1 else "gaps were"
+    shadows = len(flagged) - len(own)
+    tail = f", {shadows} of them traced to another flagged group" if shadows else ""
+    return f"{len(flagged)} of {tested:,} {noun} flagged over {labels}{tail}."
+
+
+def is_no_finding(label: str, no_finding: str) -> bool:
+    """Whether the label calls a film healthy."""
+    return same_label(label, no_finding)
