@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,34 +83,24 @@ def ingest(
 
 
 def _print(summary: Summary, out: Path) -> None:
-    from rich.table import Table
+    from raydino.commands.tables import print_table
 
-    from raydino.tracking import console
-
-    table = Table(title=f"{out}: {summary.accepted} films of {summary.patients} patients", show_header=False)
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("rejected", _counts(summary.rejected) or "none")
-    table.add_row("splits", _counts({split: summary.splits.get(split, 0) for split in ("train", "val", "test")}))
+    splits = {split: summary.splits.get(split, 0) for split in ("train", "val", "test")}
+    counted = [("rejected", _counts(summary.rejected) or "none"), ("splits", _counts(splits))]
     for label, (positive, negative, unknown) in summary.labels.items():
-        table.add_row(label, f"present {positive}, absent {negative}, unknown {unknown}")
-    if summary.masks:
-        table.add_row("masks", _counts(summary.masks))
-    table.add_row("reports", str(summary.reports))
+        counted.append((label, f"present {positive}, absent {negative}, unknown {unknown}"))
+    counted += [("masks", _counts(summary.masks) or "none"), ("reports", str(summary.reports))]
     left_over = {
         "films without a row in the labels CSV": summary.films_without_row,
         "rows of the labels CSV without a film": summary.rows_without_film,
         "rows of the reports CSV without a film": summary.reports_without_film,
         "mask files without a film of their size": summary.masks_without_film,
     }
-    for what, count in left_over.items():
-        if count:
-            table.add_row(what, str(count))
-    for column, why in summary.left_out.items():
-        table.add_row(f"no label: {column}", why)
-    table.add_row("key, yours to keep", str(summary.key))
-    console.print(table)
+    unused = [(what, str(count)) for what, count in left_over.items() if count]
+    unused += [(f"no label: {column}", why) for column, why in summary.left_out.items()]
+    title = f"{out}: {summary.accepted} films of {summary.patients} patients"
+    print_table(title, [counted, unused, [("key, yours to keep", str(summary.key))]])
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())

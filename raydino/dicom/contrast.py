@@ -123,9 +123,7 @@ def percentile_range(values: Floats, histogram: npt.NDArray[np.int64]) -> tuple[
     order = np.argsort(values, kind="stable")
     counts = np.cumsum(histogram[order])
     present = values[order][histogram[order] > 0]
-    low, high = (
-        float(values[order][np.searchsorted(counts, counts[-1] * percent / 100.0)]) for percent in PERCENTILES
-    )
+    low, high = (float(values[order][np.searchsorted(counts, counts[-1] * percent / 100.0)]) for percent in PERCENTILES)
     return (low, high) if high > low else (float(present[0]), float(present[-1]))
 
 

@@ -6,6 +6,7 @@ Source: PS3.5 8.1 (bits allocated, stored, high bit). Neighbour: ``pixels``, the
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,13 +59,16 @@ def bit_patterns(dataset: Dataset) -> tuple[npt.NDArray[np.uint8 | np.uint16], i
     if not decoder.is_native or bits_stored >= bits:
         return patterns, bits
     shift = max(int(dataset.get("HighBit", bits_stored - 1)) - bits_stored + 1, 0)
-    return (patterns >> shift) & patterns.dtype.type(2**bits_stored - 1), bits_stored
+    cleared: npt.NDArray[np.uint8 | np.uint16] = (patterns >> shift) & patterns.dtype.type(2**bits_stored - 1)  # type: ignore[assignment]
+    return cleared, bits_stored
 
 
-def _decode(decoder: Decoder, dataset: Dataset) -> npt.NDArray[np.integer]:
+def _decode(decoder: Decoder, dataset: Dataset) -> Any:
+    options: dict[str, Any]
     if decoder.is_native:
         try:
-            return decoder.as_array(dataset, raw=True, view_only=True, correct_unused_bits=False)[0]
+            options = {"view_only": True, "correct_unused_bits": False}
+            return decoder.as_array(dataset, raw=True, **options)[0]
         except Exception as error:
             raise Rejected("unreadable", f"the pixels cannot be read: {_anonymous(error)}") from None
     plugins = plugins_of(decoder)
@@ -74,7 +78,8 @@ def _decode(decoder: Decoder, dataset: Dataset) -> npt.NDArray[np.integer]:
     faults = []
     for plugin in plugins:
         try:
-            return decoder.as_array(dataset, raw=True, decoding_plugin=plugin, allow_excess_frames=False)[0]
+            options = {"allow_excess_frames": False}
+            return decoder.as_array(dataset, raw=True, decoding_plugin=plugin, **options)[0]
         except Exception as error:
             faults.append(f"{plugin}: {_anonymous(error)}")
     raise Rejected("unreadable", f"no plugin decodes the {decoder.UID.name} pixels: {' | '.join(faults)}")

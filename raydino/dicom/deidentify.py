@@ -39,8 +39,8 @@ class Pseudonyms:
 
     def site(self, name: str, *, retain: bool) -> str:
         """An institution's name if it is retained, else ``site-`` and 6 hex digits; UNKNOWN for none."""
-        name = " ".join(name.split())
-        if not name or name == UNKNOWN:
+        name = stated(name)
+        if name == UNKNOWN:
             return UNKNOWN
         return name if retain else f"site-{self._digest('site', name.casefold())[:6]}"
 
@@ -48,9 +48,10 @@ class Pseudonyms:
         return hmac.digest(self.key, f"{kind}\0{name}".encode(), "sha256").hex()
 
 
-def population_of(name: str) -> str:
-    """A country or group as it is written, UNKNOWN where there is none."""
-    return " ".join(name.split()) or UNKNOWN
+def stated(name: str) -> str:
+    """A name in single spaces, UNKNOWN where it is empty or only says that it isn't known."""
+    name = " ".join(name.split())
+    return UNKNOWN if name.strip("?-. ").casefold() in ("", "unknown", "n/a", "na", "none", "null") else name
 
 
 def read_key(path: Path) -> bytes:

@@ -178,7 +178,8 @@ def _stored(rendered: Rendered, source_size: tuple[int, int], mask_files: Mappin
     return StoredFilm(
         encode_png(film),
         digest,
-        *film.shape,
+        film.shape[0],
+        film.shape[1],
         spacing_mm=rendered.spacing_mm,
         voi=rendered.voi,
         turn=rendered.geometry.turn.describe(),

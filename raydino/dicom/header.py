@@ -23,7 +23,36 @@ _VIEW_WORDS = {
     "LATERAL": r"LAT|LATERAL|LL|RL|LLAT|RLAT|[LR] LAT",
 }
 _KNOWN_MODALITIES = frozenset(
-    "CR DX DR CT MR US MG NM PT RF RG XA IO PX ES OT SC SR PR KO SEG DOC ECG REG RTDOSE RTIMAGE RTPLAN RTSTRUCT".split()
+    (
+        "CR",
+        "DX",
+        "DR",
+        "CT",
+        "MR",
+        "US",
+        "MG",
+        "NM",
+        "PT",
+        "RF",
+        "RG",
+        "XA",
+        "IO",
+        "PX",
+        "ES",
+        "OT",
+        "SC",
+        "SR",
+        "PR",
+        "KO",
+        "SEG",
+        "DOC",
+        "ECG",
+        "REG",
+        "RTDOSE",
+        "RTIMAGE",
+        "RTPLAN",
+        "RTSTRUCT",
+    )
 )
 _KNOWN_PHOTOMETRICS = re.compile(r"MONOCHROME[12]|PALETTE COLOR|RGB|YBR_\w{3,12}")
 

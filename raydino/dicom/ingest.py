@@ -10,7 +10,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from raydino.readers.report_table import ReportTable
 class IngestOptions:
     """The choices of one run. Paths are None for what is not given."""
 
-    recipe: PixelRecipe = PixelRecipe()
+    recipe: PixelRecipe = field(default_factory=PixelRecipe)
     reader: str | None = None
     images_csv: Path | None = None
     labels: Path | None = None

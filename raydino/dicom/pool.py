@@ -7,6 +7,7 @@ own: when the pipe closes, or the time is up, exactly that job has failed and a 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -87,10 +88,8 @@ class _Worker(Generic[Job, Result]):
         except StopIteration:
             return False
         self.since = time.monotonic()
-        try:
+        with contextlib.suppress(OSError):  # the process has died meanwhile: its pipe reports that at once
             self.pipe.send(self.job)
-        except OSError:
-            pass  # the process has died meanwhile: its pipe reports that at once
         return True
 
     def outcome(self, has_message: bool, timeout_seconds: float) -> object:

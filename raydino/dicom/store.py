@@ -13,7 +13,7 @@ from raydino.artifacts.images import Location, ShardWriter
 from raydino.artifacts.table import Table
 from raydino.dicom.assemble import Entry
 from raydino.dicom.collect import Spool
-from raydino.dicom.deidentify import Pseudonyms, population_of
+from raydino.dicom.deidentify import Pseudonyms, stated
 from raydino.errors import UserError
 from raydino.tracking import track
 
@@ -105,7 +105,7 @@ def _demographics_row(entry: Entry, pseudonyms: Pseudonyms, retain_institution: 
         "patient_id": pseudonyms.patient(known.patient_id or ""),
         "age_years": known.age_years,
         "sex": known.sex,
-        "population": population_of(known.population or ""),
+        "population": stated(known.population or ""),
         "site": pseudonyms.site(known.site or "", retain=retain_institution),
     }
 

@@ -17,8 +17,26 @@ from raydino.readers.base import Known
 
 KEYS = ("sop_instance_uid", "file")
 RESERVED = frozenset(
-    "sop_instance_uid file patient_id study_id study_instance_uid series_instance_uid site split view age_years age "
-    "sex population cardiothoracic_ratio spacing_mm text report duplicate_of".split()
+    (
+        "sop_instance_uid",
+        "file",
+        "patient_id",
+        "study_id",
+        "study_instance_uid",
+        "series_instance_uid",
+        "site",
+        "split",
+        "view",
+        "age_years",
+        "age",
+        "sex",
+        "population",
+        "cardiothoracic_ratio",
+        "spacing_mm",
+        "text",
+        "report",
+        "duplicate_of",
+    )
 )
 _TRUTH: dict[str, float | None] = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": None}
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
