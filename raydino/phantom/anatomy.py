@@ -60,17 +60,17 @@ def sample_anatomy(rng: np.random.Generator, sex: str, age_years: float) -> Anat
     female = sex == "F"
     old = (age_years - 55.0) / 40.0  # about -1..1
     elderly = max(0.0, (age_years - 55.0) / 40.0)
-    height = rng.normal(205.0 if female else 224.0, 10.0) - 16.0 * elderly
+    height = rng.normal(226.0 if female else 246.0, 10.0) - 16.0 * elderly
     ctr = np.clip(rng.normal(0.432, 0.022) + 0.012 * old, 0.38, 0.472)
     density = np.clip(rng.normal(1.0, 0.07) - (0.24 if female else 0.14) * elderly, 0.6, 1.2)
     return Anatomy(
-        half_width_mm=float(np.clip(rng.normal(125.0 if female else 138.0, 6.0), 110.0, 152.0)),
-        lung_height_mm=float(np.clip(height, 165.0, 250.0)),
+        half_width_mm=float(np.clip(rng.normal(131.0 if female else 144.0, 6.0), 116.0, 158.0)),
+        lung_height_mm=float(np.clip(height, 185.0, 272.0)),
         lung_depth_mm=float(rng.normal(140.0 if female else 158.0, 9.0) + 12.0 * elderly),
         left_dome_drop_mm=float(np.clip(rng.normal(12.0, 5.0), 2.0, 25.0)),
         sulcus_mm=float(np.clip(rng.normal(44.0, 6.0), 30.0, 60.0)),
         chest_shape=float(np.clip(rng.normal(0.3 * old, 0.5), -1.0, 1.0)),
-        wall_mm=float(np.clip(rng.normal(27.0, 6.0), 16.0, 45.0)),
+        wall_mm=float(np.clip(rng.normal(30.0, 6.0), 18.0, 46.0)),
         fat_mm=float(np.clip(rng.normal(12.0, 12.0), -8.0, 45.0)),
         shoulder_slope=float(rng.normal(0.0, 1.0)),
         healthy_ctr=float(ctr),
@@ -82,7 +82,7 @@ def sample_anatomy(rng: np.random.Generator, sex: str, age_years: float) -> Anat
         rib_half_width_mm=float(np.clip(rng.normal(6.2 if female else 7.0, 0.5), 5.0, 8.5)),
         rib_drop=float(np.clip(rng.normal(1.0 + 0.08 * elderly, 0.12), 0.7, 1.35)),
         clavicle_rise_mm=float(rng.normal(14.0, 9.0)),
-        vertebra_mm=float((height / 9.4) * rng.normal(1.0, 0.02)),
+        vertebra_mm=float((height / 10.2) * rng.normal(1.0, 0.02)),
         kyphosis_mm=float(np.clip(rng.normal(8.0 + 18.0 * elderly, 5.0), 0.0, 40.0)),
         breast_mm=float(np.clip(rng.normal(34.0, 12.0), 12.0, 65.0)) if female else 0.0,
         breast_radius_mm=float(np.clip(rng.normal(62.0, 8.0), 45.0, 85.0)),
@@ -97,7 +97,7 @@ def sample_pose(rng: np.random.Generator, view: str, field_height_mm: float) -> 
     supine = view == "AP"
     return Pose(
         inspiration=float(np.clip(rng.normal(0.88 if supine else 0.96, 0.04), 0.78, 1.03)),
-        apex_mm=float(np.clip(rng.normal(0.135 * field_height_mm, 7.0), 30.0, 85.0)),
+        apex_mm=float(np.clip(rng.normal(0.118 * field_height_mm, 6.0), 28.0, 75.0)),
         shift_mm=float(rng.normal(0.0, 4.0)),
         turn_mm=float(rng.normal(0.0, 4.5 if supine else 2.5)),
         tilt_deg=float(np.clip(rng.normal(0.0, 1.8 if supine else 1.0), -4.0, 4.0)),

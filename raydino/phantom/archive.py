@@ -21,9 +21,10 @@ import numpy as np
 
 from raydino.artifacts.header import Schema, creating, write_json
 from raydino.phantom import damage, studio
-from raydino.phantom.demographics import Patient, Study, sample_patient
+from raydino.phantom.demographics import Study, sample_patient
 from raydino.phantom.dicom_writer import FilmIdentity, dicom_bytes, without_pixels
 from raydino.phantom.findings import FINDINGS, LABELS
+from raydino.phantom.geometry import Mask
 from raydino.phantom.report_text import report_text
 from raydino.phantom.stored_values import Encoding, sample_encoding, store
 from raydino.phantom.studio import Film, take_film
@@ -31,6 +32,7 @@ from raydino.tracking import track
 
 ARCHIVE = Schema("archive", 1)
 GENERATOR_VERSION = 1  # raised whenever the same seed gives other bytes
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]  # fast
 _UNKNOWN_SHARE = 0.04  # of labels, at random
 _PATIENTS, _FILMS, _LABELS, _REPORTS, _ODD = range(5)  # streams of randomness
 
@@ -199,10 +201,10 @@ class _Desk:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / (name + patient.site.suffix)
 
-    def _write_mask(self, name: str, sop_uid: str, mask: studio.Mask) -> None:
+    def _write_mask(self, name: str, sop_uid: str, mask: Mask) -> None:
         folder = self.order.directory / "masks" / name
         folder.mkdir(parents=True, exist_ok=True)
-        done, png = cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        done, png = cv2.imencode(".png", mask, _PNG)
         if not done:
             raise ValueError(f"cannot encode the mask {name} of {sop_uid}")
         (folder / f"{sop_uid}.png").write_bytes(png.tobytes())

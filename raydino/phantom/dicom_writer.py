@@ -205,7 +205,7 @@ def _table(entries: npt.NDArray[np.uint16]) -> Dataset:
 
 
 def _encoded(dataset: Dataset, film: StoredFilm) -> bytes:
-    syntax = getattr(pydicom.uid, film.encoding.transfer_syntax)
+    syntax: pydicom.uid.UID = getattr(pydicom.uid, film.encoding.transfer_syntax)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raydino.phantom.frontal import View
-from raydino.phantom.geometry import Grid, Map
+from raydino.phantom.geometry import Grid, Map, Mask
 from raydino.phantom.sites import Site
 
 
@@ -43,8 +43,8 @@ def exposed_film(grid: Grid, view: View, site: Site, border: Border, marker: str
     grains = rng.standard_normal(signal.shape, dtype=np.float32)
     fewer_quanta = np.exp(0.5 * np.clip(signal - lung_level, -1.5, 4.0))
     signal = signal + grains * fewer_quanta * np.float32(site.noise / np.sqrt(dose))
-    tone = 0.28 + (signal - lung_level) * np.float32(0.60 / max(dense_level - lung_level, 0.5))
-    tone = tone + np.float32(site.detail_gain) * (tone - grid.blur(tone, 9.0))
+    tone = 0.22 + (signal - lung_level) * np.float32(0.68 / max(float(dense_level - lung_level), 0.5))
+    tone = tone + np.float32(site.detail_gain) * (tone - grid.blur(tone, 7.0))
     tone = np.clip(tone, 0.0, 1.15)
     bright = np.power(tone, np.float32(site.toe)) / (0.08 + np.power(tone, np.float32(site.toe))) * 1.08
     bright = 0.35 * bright * tone + 0.65 * tone if site.detail_gain > 0.4 else 0.95 * tone
@@ -52,10 +52,10 @@ def exposed_film(grid: Grid, view: View, site: Site, border: Border, marker: str
     return _marked(grid, bright.astype(np.float32), site, border, marker, rng)
 
 
-def _anchors(signal: Map, lungs: Map) -> tuple[np.float32, np.float32]:
+def _anchors(signal: Map, lungs: Mask) -> tuple[np.float32, np.float32]:
     """Typical signal of the lungs and of the densest parts, from every fourth pixel."""
     coarse = signal[::4, ::4]
-    inside = coarse[lungs[::4, ::4] > 0.5]
+    inside = coarse[lungs[::4, ::4] > 0]
     lung = np.percentile(inside, 35.0) if inside.size else np.percentile(coarse, 30.0)
     return np.float32(lung), np.float32(np.percentile(coarse, 97.0))
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from raydino.phantom.findings import Findings
-from raydino.phantom.geometry import Grid, Map
+from raydino.phantom.geometry import Grid, Map, Mask
 from raydino.phantom.layout import FrontalLayout
 from raydino.phantom.lesions import draw_lesions
 from raydino.phantom.skeleton import bones
@@ -30,8 +30,8 @@ class View:
     """One projected view: line integrals, the lungs for exposure control, and masks."""
 
     attenuation: Map  # dimensionless, 0 in bare air
-    lungs: Map  # 0..1
-    masks: dict[str, Map]  # structure or finding -> 0..1
+    lungs: Mask
+    masks: dict[str, Mask]  # by structure or finding
 
 
 def frontal_view(
@@ -42,24 +42,31 @@ def frontal_view(
     lesions = draw_lesions(grid, layout, parts, findings, effusion_contrast=effusion_contrast)
     aerated = parts.air * (1.0 - lesions.opaque)
     inside = np.clip(aerated / 45.0, 0.0, 1.0) * (1.0 - lesions.emptied)
-    texture = 1.0 + 0.045 * grid.noise(rng, 2.2) + 0.04 * grid.noise(rng, 5.0) + 0.03 * grid.noise(rng, 13.0)
+    texture = 1.0 + 0.03 * grid.noise(rng, 2.2) + 0.03 * grid.noise(rng, 5.0) + 0.03 * grid.noise(rng, 13.0)
     parenchyma = LUNG_DENSITY * (1.0 - 0.75 * lesions.emptied) * (1.0 + (texture - 1.0) * (1.0 - lesions.emptied))
     tissue = parts.body - aerated * (1.0 - parenchyma) - parts.gas
     tissue += 0.85 * vessels(grid, layout) * inside + lesions.added_mm
-    attenuation = TISSUE_PER_MM * np.clip(tissue, 0.0, None) + BONE_PER_MM * bones(grid, layout)
-    lungs = np.maximum(*parts.lungs.values())
-    masks = {"lungs": lungs, "heart": parts.heart, **lesions.masks}
+    attenuation = (TISSUE_PER_MM * np.clip(tissue, 0.0, None) + BONE_PER_MM * bones(grid, layout)).astype(np.float32)
+    shapes = {"lungs": np.maximum(*parts.lungs.values()), "heart": parts.heart, **lesions.masks}
+    attenuation, masks = _tilted(attenuation, shapes, layout.pose.tilt_deg)
     if findings.cardiomegaly:
-        masks["cardiomegaly"] = parts.heart
-    return _tilted(View(attenuation.astype(np.float32), lungs, masks), layout.pose.tilt_deg)
+        masks["cardiomegaly"] = masks["heart"]
+    return View(attenuation, masks["lungs"], masks)
 
 
-def _tilted(view: View, angle_deg: float) -> View:
-    """The view of a patient who stands askew."""
-    rows, cols = view.attenuation.shape
+def _tilted(attenuation: Map, shapes: dict[str, Map], angle_deg: float) -> tuple[Map, dict[str, Mask]]:
+    """Line integrals and masks of a patient who stands askew."""
+    rows, cols = attenuation.shape
     matrix = cv2.getRotationMatrix2D((cols / 2.0, rows / 2.0), angle_deg, 1.0)
 
-    def turn(values: Map) -> Map:
-        return cv2.warpAffine(values, matrix, (cols, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    def turn(values: np.ndarray) -> np.ndarray:
+        smooth = cv2.INTER_LINEAR if values.dtype == np.float32 else cv2.INTER_NEAREST
+        return cv2.warpAffine(values, matrix, (cols, rows), flags=smooth, borderMode=cv2.BORDER_REPLICATE)
 
-    return View(turn(view.attenuation), turn(view.lungs), {name: turn(mask) for name, mask in view.masks.items()})
+    masks = {name: turn(binary(shape)) for name, shape in shapes.items()}
+    return turn(attenuation), masks
+
+
+def binary(shape: np.ndarray) -> Mask:
+    """0 or 255, from a shape of 0..1."""
+    return np.where(shape > 0.5, 255, 0).astype(np.uint8)

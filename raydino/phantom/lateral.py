@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from raydino.phantom.findings import Findings
-from raydino.phantom.frontal import BONE_PER_MM, LUNG_DENSITY, TISSUE_PER_MM, View
+from raydino.phantom.frontal import BONE_PER_MM, LUNG_DENSITY, TISSUE_PER_MM, View, binary
 from raydino.phantom.geometry import Grid, Map, Points, ellipse, smooth_curve, tube
 from raydino.phantom.layout import LEFT, FrontalLayout
 
@@ -29,22 +29,24 @@ class LateralLayout:
         """Centre of the vertebral bodies; the thoracic curve bends backwards."""
         v = (y - self.at(0.0)) / (self.at(1.0) - self.at(0.0))
         bend = self.anatomy.kyphosis_mm + 12.0
-        return self.back - 36.0 + bend * (np.sin(np.pi * np.clip(v + 0.1, -0.3, 1.3)) - 1.0) * 0.9 + 6.0
+        return self.back - 42.0 + bend * (np.sin(np.pi * np.clip(v + 0.1, -0.3, 1.3)) - 1.0) * 0.9 + 6.0
 
     def lungs(self) -> Points:
         """The lungs' outline with the dome of the right diaphragm."""
-        front, back, at = self.front, self.back, self.at
-        spine = self.spine_x(np.array([at(0.0), at(0.3), at(0.7), at(1.1)])) + 22.0
+        front, at = self.front, self.at
+        behind = [float(x) + 34.0 for x in self.spine_x(np.array([at(v) for v in (0.0, 0.3, 0.7, 1.0, 1.15)]))]
         return smooth_curve(
             [
-                (spine[0] - 62.0, at(0.0)),
-                (spine[0] - 18.0, at(0.03)),
-                (min(back, spine[1]), at(0.3)),
-                (min(back + 4.0, spine[2]), at(0.7)),
-                (min(back, spine[3]), at(1.14)),
-                (back - 20.0, at(1.17)),
-                (0.30 * self.depth, at(1.04)),
-                (0.02 * self.depth, at(0.96)),
+                (behind[0] - 66.0, at(0.0)),
+                (behind[0] - 20.0, at(0.03)),
+                (behind[1], at(0.3)),
+                (behind[2], at(0.7)),
+                (behind[3], at(1.0)),
+                (behind[4], at(1.15)),
+                (behind[4] - 2.0, at(1.19)),
+                (behind[4] - 14.0, at(1.13)),
+                (0.24 * self.depth, at(1.04)),
+                (0.06 * self.depth, at(0.97)),
                 (-0.28 * self.depth, at(0.97)),
                 (front + 6.0, at(1.06)),
                 (front, at(0.9)),
@@ -56,10 +58,23 @@ class LateralLayout:
         )
 
     def heart(self) -> Points:
-        """The heart upon the front half of the diaphragm."""
-        size = self.frontal.ctr * self.frontal.half_width
-        x, y = self.front + 0.88 * size, self.at(0.96) - 0.72 * size
-        return ellipse(x, y, 0.86 * size, 0.98 * size, tilt_deg=32.0)
+        """The heart upon the front half of the diaphragm, behind the breastbone."""
+        size = self.frontal.ctr * self.frontal.half_width  # half of its width from the front
+        front, at = self.front, self.at
+        low, top = at(1.02), at(0.99) - 1.95 * size
+        return smooth_curve(
+            [
+                (front + 10.0, low - 0.10 * size),
+                (front + 9.0, low - 0.75 * size),
+                (front + 0.30 * size, low - 1.35 * size),
+                (front + 0.85 * size, top),
+                (front + 1.30 * size, top + 0.12 * size),
+                (front + 1.72 * size, low - 1.25 * size),
+                (front + 1.80 * size, low - 0.62 * size),
+                (front + 1.45 * size, low),
+            ],
+            closed=True,
+        )
 
 
 def lateral_view(
@@ -71,8 +86,8 @@ def lateral_view(
     heart = grid.cover([layout.heart()])
     width = 2.0 * frontal.half_width
     taper = np.clip((grid.y - frontal.apex_y + 20.0) / (0.5 * frontal.height), 0.25, 1.0)
-    air = grid.chord(lungs, 52.0) * (0.66 * width) * taper
-    air -= grid.chord(heart, 44.0) * (0.78 * width * frontal.ctr)
+    air = grid.chord(lungs, 34.0) * (0.66 * width) * taper
+    air -= grid.blur(grid.chord(heart, 60.0), 2.5) * (0.62 * width * frontal.ctr)
     air -= _vessel_cluster(grid, layout, rng)
     opaque, added = _findings(grid, layout, findings, rng, effusion_contrast)
     air = np.clip(air, 0.0, None) * (1.0 - opaque)
@@ -81,7 +96,7 @@ def lateral_view(
     gas = grid.chord(grid.cover([windpipe]), 8.0) * 14.0
     tissue = _body(grid, layout) - air * (1.0 - LUNG_DENSITY * texture) - gas + added
     attenuation = 0.72 * TISSUE_PER_MM * np.clip(tissue, 0.0, None) + BONE_PER_MM * _bones(grid, layout)
-    return View(attenuation.astype(np.float32), lungs, {})
+    return View(attenuation.astype(np.float32), binary(lungs), {})
 
 
 def _vessel_cluster(grid: Grid, layout: LateralLayout, rng: np.random.Generator) -> Map:
@@ -89,8 +104,13 @@ def _vessel_cluster(grid: Grid, layout: LateralLayout, rng: np.random.Generator)
     x, y = 0.08 * layout.depth, layout.at(0.46)
     knob = layout.anatomy.knob_radius_mm
     arch = smooth_curve([(x - 16, y - 20), (x - 8, y - 48), (x + 16, y - 52), (x + 32, y - 26), (x + 40, y + 90)])
-    mass = grid.chord(grid.cover([ellipse(x, y, 20.0, 22.0)]), 20.0) * 34.0
-    mass += grid.chord(grid.cover([tube(arch, 0.85 * knob)]), 0.85 * knob) * 24.0
+    arteries = [
+        ellipse(x - 12.0, y + 2.0, 13.0, 17.0, tilt_deg=20.0),
+        ellipse(x + 8.0, y - 4.0, 11.0, 19.0, tilt_deg=-30.0),
+    ]
+    mass = grid.blur(grid.chord(grid.cover(arteries), 14.0), 2.0) * 26.0
+    aorta = tube(arch, np.linspace(0.95, 0.6, len(arch)) * knob)
+    mass += grid.blur(grid.chord(grid.cover([aorta]), knob), 1.5) * 20.0
     count = 90
     angle = rng.uniform(0.0, 2.0 * np.pi, count)
     near, far = rng.uniform(6.0, 50.0, count), rng.uniform(15.0, 45.0, count)
@@ -115,8 +135,8 @@ def _body(grid: Grid, layout: LateralLayout) -> Map:
             (front - wall - breast, at(0.78)),
             (front - wall - 6.0, at(1.0)),
             (front - wall - 4.0, at(1.5)),
-            (front - wall, at(1.9)),
-            (back + wall - 6.0, at(1.9)),
+            (front - wall, 640.0),
+            (back + wall - 6.0, 640.0),
             (back + wall - 4.0, at(1.2)),
             (back + wall + 12.0, at(0.6)),
             (back + wall + 4.0, at(0.15)),
@@ -126,9 +146,9 @@ def _body(grid: Grid, layout: LateralLayout) -> Map:
         closed=True,
     )
     width = 2.0 * (layout.frontal.half_width + layout.anatomy.wall_mm)
-    body = grid.chord(grid.cover([trunk]), 68.0) * width
+    body = grid.chord(grid.cover([trunk]), 46.0) * width
     arms = tube(
-        smooth_curve([(0.05 * layout.depth, at(0.12)), (-0.10 * layout.depth, at(-0.1)), (front - 20, -40)]), 40
+        smooth_curve([(0.12 * layout.depth, at(0.10)), (-0.12 * layout.depth, at(-0.04)), (front - 70, -60)]), 40
     )
     return np.maximum(body, grid.chord(grid.cover([arms]), 40.0) * 200.0)
 
@@ -165,16 +185,12 @@ def _bones(grid: Grid, layout: LateralLayout) -> Map:
             [(start, top), (start + 4.0, top + 14.0), (0.4 * start, top + 0.55 * drop), (end, top + 1.3 * drop)]
         )
         ribs.append(tube(line, 4.5))
-    edges = sum((_rim(grid, rib) for rib in ribs), grid.zeros())
+    shell = grid.cover(ribs[::2]) + grid.cover(ribs[1::2])
+    edges = 1.2 * shell + 3.0 * np.clip(shell - grid.blur(shell, 1.5), 0.0, 1.0)
     plate = tube(
         smooth_curve([(layout.front + 16, at(0.12)), (layout.front - 3, at(0.4)), (layout.front - 6, at(0.8))]), 5.0
     )
     return grid.blur((spine + edges + 9.0 * grid.cover([plate])) * np.float32(anatomy.bone_density), 0.7)
-
-
-def _rim(grid: Grid, outline: Points) -> Map:
-    cover = grid.cover([outline])
-    return 0.9 * cover
 
 
 def _findings(

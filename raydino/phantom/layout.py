@@ -8,12 +8,13 @@ patient's left.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from raydino.phantom.anatomy import Anatomy, Pose
-from raydino.phantom.geometry import Points, smooth_curve
+from raydino.phantom.geometry import Points, ellipse, smooth_curve
 
 RIGHT, LEFT = -1, 1
 SIDES = (RIGHT, LEFT)
@@ -56,6 +57,7 @@ class FrontalLayout:
         """Bottom of a costophrenic angle."""
         return self.dome_y(side) + self.anatomy.sulcus_mm * (0.5 + 0.5 * self.pose.inspiration)
 
+    @cached_property
     def wall(self) -> Points:
         """The inner chest wall from the apex down, [n, 2]: distance from the midline, y."""
         shape = self.anatomy.chest_shape
@@ -63,15 +65,14 @@ class FrontalLayout:
         lower = [(self.half_width * u, v) for v, u in _WALL_LOW]
         return smooth_curve([(x, self.at(v)) for x, v in upper + lower], steps=8)
 
-    def wall_x(self, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def wall_x(self, y: float | npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Distance of the inner chest wall from the midline at levels ``y``."""
-        wall = self.wall()
-        order = np.argsort(wall[:, 1])
-        return np.interp(y, wall[order, 1], wall[order, 0])
+        wall = self.wall
+        return np.asarray(np.interp(y, wall[:, 1], wall[:, 0]))
 
     def envelope(self, side: int) -> Points:
         """One half of the chest's inside, down below the diaphragm and up to the midline."""
-        wall = self.wall()
+        wall = self.wall
         medial = smooth_curve(
             [
                 (_MEDIAL_MM, self.at(1.4)),
@@ -94,14 +95,15 @@ class FrontalLayout:
         curve = top + (low - top) * (0.30 * outer**2 + 0.70 * outer**4.5) + 15.0 * inner**2
         return curve.astype(np.float32)
 
+    @cached_property
     def heart(self) -> Points:
         """The cardiac silhouette. Its width is the ratio times the chest's inner width."""
         width = self.ctr * self.pose.heart_magnification * 2.0 * self.half_width
         right = 0.335 * width
         left = width - right
         lying = self.anatomy.heart_tilt
-        bottom = self.dome_y(LEFT) + 10.0
-        tall = float(np.clip(0.80 * width, 78.0, 0.62 * self.height)) * (1.0 - 0.07 * lying) + 14.0
+        bottom = self.dome_y(LEFT) + 20.0
+        tall = float(np.clip(0.80 * width, 78.0, 0.62 * self.height)) * (1.0 - 0.07 * lying) + 22.0
         base = bottom - tall
         knots = [
             (-0.20 * width, base - 4.0),
@@ -113,10 +115,10 @@ class FrontalLayout:
             (0.60 * left, base + 1.03 * tall),
             (0.93 * left, base + 0.95 * tall),
             (1.00 * left, base + (0.83 - 0.06 * lying) * tall),
-            (0.93 * left, base + (0.64 - 0.06 * lying) * tall),
-            (0.72 * left, base + (0.38 - 0.04 * lying) * tall),
-            (0.50 * left, base + 0.14 * tall),
-            (0.40 * left, base - 2.0),
+            (0.955 * left, base + (0.63 - 0.06 * lying) * tall),
+            (0.81 * left, base + (0.40 - 0.05 * lying) * tall),
+            (0.615 * left, base + 0.18 * tall),
+            (0.45 * left, base - 2.0),
         ]
         outline = smooth_curve(knots, closed=True)
         across = (outline[:, 0] - outline[:, 0].min()) / np.ptp(outline[:, 0])  # the curve may overshoot its knots
@@ -125,13 +127,23 @@ class FrontalLayout:
 
     def heart_base_y(self) -> float:
         """Upper edge of the heart."""
-        return float(self.heart()[:, 1].min())
+        return float(self.heart[:, 1].min())
 
     @property
     def knob(self) -> tuple[float, float]:
         """Centre of the aortic arch."""
         outwards = 18.0 + self.anatomy.unfolding_mm + self.pose.turn_mm
         return outwards, self.at(0.285)
+
+    def great_vessels(self) -> list[Points]:
+        """Aortic arch and pulmonary trunk, the two bulges above the heart's left border."""
+        x, y = self.knob
+        radius = self.anatomy.knob_radius_mm
+        trunk_x = 0.27 * self.ctr * 2.0 * self.half_width - 10.0 + self.pose.turn_mm
+        return [
+            ellipse(x, y, radius, radius * 1.2),
+            ellipse(trunk_x, self.at(0.435), 14.0, 34.0, tilt_deg=-14.0),
+        ]
 
     def mediastinum(self) -> Points:
         """Vessels and windpipe above the heart."""

@@ -54,7 +54,7 @@ def draw_lesions(
 
 
 def _either(a: Map, b: Map) -> Map:
-    return 1.0 - (1.0 - a) * (1.0 - b)
+    return np.asarray(1.0 - (1.0 - a) * (1.0 - b), np.float32)
 
 
 def _add_mask(lesions: Lesions, name: str, mask: Map) -> None:
@@ -72,7 +72,7 @@ def _fluid(grid: Grid, layout: FrontalLayout, parts: SoftParts, effusion: Effusi
     surface = layout.angle_y(side) - effusion.height_mm + climb * (1.0 - np.exp(-from_wall / 22.0))
     surface -= 0.25 * climb * np.exp(-np.clip(away - 20.0, 0.0, None) / 16.0)
     below = grid.y - surface
-    share = np.clip(0.30 + 0.70 * np.clip(below / 30.0, 0.0, 1.0), 0.0, 1.0) * (below > 0.0)
+    share = np.clip(0.42 + 0.58 * np.clip(below / 20.0, 0.0, 1.0), 0.0, 1.0) * (below > 0.0)
     half = (away > 0.0).astype(np.float32)
     share = grid.blur((share * half).astype(np.float32), 2.0)
     return share, parts.lungs[side] * (below > 0.0)

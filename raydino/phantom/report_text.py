@@ -89,8 +89,7 @@ def report_text(rng: np.random.Generator, findings: Findings, view: str) -> str:
     sentences = []
     if findings.cardiomegaly:
         sentences.append(_heart(rng, findings.ctr))
-    for effusion_text in _effusions(rng, findings.effusions):
-        sentences.append(effusion_text)
+    sentences += _effusions(rng, findings.effusions)
     if findings.pneumothorax:
         sentences.append(_pneumothorax(rng, findings.pneumothorax))
     sentences += [_consolidation(rng, spot) for spot in findings.consolidations]
@@ -169,7 +168,7 @@ def _pneumothorax(rng: np.random.Generator, rim: Pneumothorax) -> str:
         (
             f"{size.capitalize()} {side} pneumothorax.",
             f"There is a {size} {side} apical pneumothorax with a visible pleural line.",
-            f"A pleural line is seen on the {side}, about {round(rim.apex_mm / 10)} cm from the apex, in keeping with a pneumothorax.",
+            f"A pleural line on the {side}, {round(rim.apex_mm / 10)} cm from the apex, indicates a pneumothorax.",
             f"{side.capitalize()}-sided pneumothorax, {size} in size.",
         ),
     )

@@ -13,7 +13,7 @@ from raydino.phantom.geometry import Grid, Map, Points, ellipse, smooth_curve, t
 from raydino.phantom.layout import SIDES, FrontalLayout
 
 _RIBS = 11
-_DROP_MM = (34, 58, 78, 92, 102, 108, 112, 112, 108, 100, 90)  # back to front of each rib
+_DROP_MM = (54, 68, 82, 92, 102, 108, 112, 112, 108, 100, 90)  # back to front of each rib
 _START_MM = 17.0  # where a rib leaves the spine
 _CORTEX_MM = 1.5
 
@@ -24,21 +24,20 @@ def bones(grid: Grid, layout: FrontalLayout) -> Map:
     return grid.blur(total * np.float32(layout.anatomy.bone_density), 0.55)
 
 
-def rib_line(layout: FrontalLayout, index: int, side: int) -> tuple[Points, Points]:
-    """Centre lines of the posterior and the anterior arm of rib ``index`` (0 = first)."""
+def rib_line(layout: FrontalLayout, index: int) -> tuple[Points, Points]:
+    """Centre lines of the posterior and the anterior arm of left rib ``index`` (0 = first)."""
     anatomy = layout.anatomy
     drop = _DROP_MM[index] * anatomy.rib_drop * layout.pose.inspiration**-1.0
     start_y = layout.at(-0.005 + 0.103 * index) + 0.02 * anatomy.kyphosis_mm * (5 - index)
-    reach = float(layout.wall_x(start_y + 0.5 * drop)) + 2.0
+    reach = float(layout.wall_x(start_y + 0.5 * drop)) - 1.0
     if index == 0:
-        reach *= 0.86
+        reach *= 0.90
     first = np.arcsin(_START_MM / reach)
-    last = np.pi - np.arcsin(0.30 if index == 0 else 0.44 + 0.02 * max(0, index - 5))
+    last = np.pi - np.arcsin(0.30 if index == 0 else 0.44 + 0.05 * max(0, index - 5))
     angle = np.linspace(first, last, 56)
     x = reach * np.sin(angle)
     y = start_y + 0.5 * drop * (1.0 - np.cos(angle)) - 6.0 * np.sin(2.0 * angle)
-    line = np.stack([side * x, y], axis=1)
-    line[:, 0] += layout.pose.turn_mm * np.clip((angle - np.pi / 2) / (np.pi / 2), 0.0, 1.0)
+    line = np.stack([x, y], axis=1)
     turn = int(np.searchsorted(angle, np.pi / 2 + 0.06))
     return line[: turn + 1], line[turn - 1 :]
 
@@ -48,17 +47,20 @@ def _ribs(grid: Grid, layout: FrontalLayout) -> Map:
     wall = layout.wall_x(grid.y[:, 0]).astype(np.float32)[:, None] + 2.0
     sine = np.clip(np.abs(grid.x) / wall, 0.0, 1.0)
     along = 1.0 / np.sqrt(np.maximum(1.0 - sine * sine, 0.09))  # longer way through the bone at the side
+    lines = [rib_line(layout, index) for index in range(_RIBS)]
     total = grid.zeros()
-    for arm, spongy, wider in ((0, 2.7, 0.92), (1, 2.0, 1.08)):
+    for arm, spongy, wider in ((0, 4.2, 0.92), (1, 3.1, 1.08)):
         outer, inner = [], []
-        for side in SIDES:
-            for index in range(_RIBS - 2 * arm):
-                line = rib_line(layout, index, side)[arm]
-                width = half * wider * np.linspace(0.85, 1.0, len(line))
-                outer.append(tube(line, width))
-                inner.append(tube(line, width - _CORTEX_MM))
+        for line in (arms[arm] for arms in lines[: _RIBS - 2 * arm]):
+            width = half * wider * np.linspace(0.85, 1.0, len(line))
+            shell_outline, core_outline = tube(line, width), tube(line, width - _CORTEX_MM)
+            outer += [shell_outline * (side, 1.0) for side in SIDES]
+            inner += [core_outline * (side, 1.0) for side in SIDES]
         shell, core = grid.cover(outer), grid.cover(inner)
-        total += spongy * shell + 2.6 * np.clip(shell - core, 0.0, 1.0)
+        bone = spongy * shell + 4.2 * np.clip(shell - core, 0.0, 1.0)
+        # In front, bone gives way to cartilage, which a film hardly shows.
+        ossified = np.clip((np.abs(grid.x) / layout.half_width - 0.34) / 0.30, 0.0, 1.0) if arm else 1.0
+        total += bone * ossified
     return total * along * np.clip(grid.y / 20.0, 0.0, 1.0)
 
 
@@ -83,10 +85,14 @@ def _spine(grid: Grid, layout: FrontalLayout) -> Map:
         processes.append(ellipse(0.25 * layout.pose.turn_mm, y + 0.85 * size, 2.6, 0.26 * size))
         y += size
         level += 1
-    body = grid.cover(bodies)
-    rim = np.clip(body - grid.blur(body, 1.6), 0.0, 1.0)
-    spongy = 8.5 * grid.chord(body, 9.0) + 2.5 * body + 9.0 * rim
-    return spongy + 1.5 * grid.cover(discs) + 2.6 * grid.cover(pedicles) + 2.8 * grid.cover(processes)
+    narrow, columns = grid.strip(50.0)
+    body = narrow.cover(bodies)
+    rim = np.clip(body - narrow.blur(body, 1.6), 0.0, 1.0)
+    bone = 6.5 * narrow.chord(body, 9.0) + 2.0 * body + 8.0 * rim
+    bone += 1.5 * narrow.cover(discs) + 2.6 * narrow.cover(pedicles) + 2.8 * narrow.cover(processes)
+    total = grid.zeros()
+    total[:, columns] = bone
+    return total
 
 
 def _clavicles(grid: Grid, layout: FrontalLayout) -> Map:
@@ -95,7 +101,7 @@ def _clavicles(grid: Grid, layout: FrontalLayout) -> Map:
     outer, inner = [], []
     for side in SIDES:
         turn = layout.pose.turn_mm
-        inner_y = layout.at(0.155)
+        inner_y = layout.at(0.19)
         line = smooth_curve(
             [
                 (side * 13.0 + turn, inner_y),
@@ -109,7 +115,7 @@ def _clavicles(grid: Grid, layout: FrontalLayout) -> Map:
         outer.append(tube(line, width))
         inner.append(tube(line, width - 1.7))
     shell = grid.cover(outer)
-    return 4.6 * shell + 3.6 * np.clip(shell - grid.cover(inner), 0.0, 1.0)
+    return 10.0 * shell + 8.0 * np.clip(shell - grid.cover(inner), 0.0, 1.0)
 
 
 def _shoulders(grid: Grid, layout: FrontalLayout) -> Map:
@@ -131,4 +137,4 @@ def _shoulders(grid: Grid, layout: FrontalLayout) -> Map:
         shaft = [head, (head[0] + side * 6.0, head[1] + 60.0), (head[0] + side * (12 + 30 * forward), head[1] + 330.0)]
         arms.append(tube(smooth_curve(shaft), 12.0))
     arm = grid.cover(arms)
-    return 1.8 * grid.cover(blades) + 3.2 * grid.cover(borders) + 5.5 * arm + 5.0 * (arm - grid.blur(arm, 2.0)).clip(0)
+    return 2.4 * grid.cover(blades) + 4.6 * grid.cover(borders) + 5.5 * arm + 5.0 * (arm - grid.blur(arm, 2.0)).clip(0)

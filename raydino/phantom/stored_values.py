@@ -64,7 +64,7 @@ def sample_encoding(rng: np.random.Generator, site: Site) -> Encoding:
     voi = str(rng.choice(VOI_KINDS, p=_VOI_SHARES))
     modality_lut = bool(rng.random() < _MODALITY_LUT_SHARE) and not is_dx
     # For Presentation objects carry a window or a table (PS3.3 C.8.11.3), and a table upon a table is needless.
-    if voi == "none" and is_dx or voi == "lut" and modality_lut:
+    if (voi == "none" and is_dx) or (voi == "lut" and modality_lut):
         voi = "window"
     low, high = float(rng.uniform(0.0, 0.10)), float(rng.uniform(0.85, 1.0))
     if voi == "none":

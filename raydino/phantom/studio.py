@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from raydino.phantom.anatomy import sample_pose
 from raydino.phantom.demographics import Patient, Study
 from raydino.phantom.exposure import exposed_film, sample_border
 from raydino.phantom.frontal import frontal_view
-from raydino.phantom.geometry import Grid, Map
+from raydino.phantom.geometry import Grid, Map, Mask
 from raydino.phantom.lateral import lateral_view
 from raydino.phantom.layout import FrontalLayout
 from raydino.phantom.sites import LAKESIDE, Site
@@ -24,8 +23,6 @@ PLANTED_FINDING = "Pleural Effusion"
 PLANTED_SEX = "F"
 PLANTED_SITE = LAKESIDE
 PLANTED_CONTRAST = 0.3  # of an effusion's true density in the planted stratum
-
-Mask = npt.NDArray[np.uint8]  # [rows, cols], 0 or 255
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,7 @@ def take_film(rng: np.random.Generator, patient: Patient, study: Study, view: st
     marker = "L" if view == "LATERAL" or rng.random() < 0.5 else "R"
     border = sample_border(rng, patient.site)
     brightness = exposed_film(grid, projected, patient.site, border, marker, rng)
-    masks = {name: np.where(mask > 0.5, 255, 0).astype(np.uint8) for name, mask in projected.masks.items()}
-    return Film(brightness, masks, spacing_mm, marker, contrast)
+    return Film(brightness, projected.masks, spacing_mm, marker, contrast)
 
 
 def _detector(rng: np.random.Generator, site: Site, view: str) -> tuple[tuple[int, int], float]:

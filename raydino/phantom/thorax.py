@@ -27,11 +27,11 @@ class SoftParts:
 
 def soft_parts(grid: Grid, layout: FrontalLayout, rng: np.random.Generator) -> SoftParts:
     """Body, lungs and heart of one film."""
-    heart = grid.cover([layout.heart()])
+    heart = grid.cover([layout.heart])
     central = central_thickness(grid, layout, heart)
     air, lungs = _lungs(grid, layout, heart, central)
     return SoftParts(
-        body=_body(grid, layout),
+        body=grid.from_coarser(_body(grid.coarser(), layout)),
         air=air,
         gas=_windpipe(grid, layout) + _belly_gas(grid, layout, rng),
         lungs=lungs,
@@ -43,18 +43,13 @@ def central_thickness(grid: Grid, layout: FrontalLayout, heart: Map) -> Map:
     """Heart, great vessels and mediastinum along the beam, mm."""
     anatomy = layout.anatomy
     depth = anatomy.lung_depth_mm
-    column = grid.chord(grid.cover([layout.mediastinum()]), 16.0) * 0.62 * depth
-    thickness = np.maximum(column, grid.chord(heart, 52.0) * (0.62 * depth + 0.25 * layout.half_width * layout.ctr))
+    silhouette = grid.cover([layout.mediastinum(), *layout.great_vessels(), layout.heart])
+    column = grid.chord(silhouette, 15.0) * 0.50 * depth
+    thickness = np.maximum(column, grid.chord(heart, 55.0) * (0.55 * depth + 0.35 * layout.half_width * layout.ctr))
     knob_x, knob_y = layout.knob
-    radius = anatomy.knob_radius_mm
-    arch = ellipse(knob_x, knob_y, radius, radius * 1.15)
-    trunk_x = 0.30 * layout.half_width * (0.55 + layout.ctr) + layout.pose.turn_mm
-    trunk = ellipse(trunk_x - 12.0, layout.at(0.43), 17.0, 22.0, tilt_deg=-20.0)
-    thickness = np.maximum(thickness, grid.chord(grid.cover([arch]), radius) * 66.0)
-    thickness = np.maximum(thickness, grid.chord(grid.cover([trunk]), 16.0) * 48.0)
     bow = anatomy.unfolding_mm
     aorta = smooth_curve(
-        [(knob_x, knob_y), (knob_x + 2 + 0.3 * bow, layout.at(0.5)), (16 + bow, layout.at(0.75)), (8, layout.at(1.2))]
+        [(knob_x, knob_y), (knob_x - 3 + 0.3 * bow, layout.at(0.5)), (14 + bow, layout.at(0.75)), (6, layout.at(1.2))]
     )
     descending = grid.chord(grid.cover([tube(aorta, 12.0)]), 12.0) * 24.0
     return thickness + descending
@@ -66,7 +61,7 @@ def _lungs(grid: Grid, layout: FrontalLayout, heart: Map, central: Map) -> tuple
     envelope = {side: grid.cover([layout.envelope(side)]) for side in SIDES}
     # Thinner at the top of the chest, full from a third of its height on.
     taper = np.clip((y - layout.apex_y) / (0.42 * layout.height), 0.0, 1.0).astype(np.float32)
-    full = grid.chord(envelope[SIDES[0]], 70.0) + grid.chord(envelope[SIDES[1]], 70.0)
+    full = grid.chord(envelope[SIDES[0]], 50.0) + grid.chord(envelope[SIDES[1]], 50.0)
     air = full * (depth * (0.42 + 0.58 * np.sqrt(taper)))
     fields = {}
     recess = grid.zeros()
@@ -79,7 +74,8 @@ def _lungs(grid: Grid, layout: FrontalLayout, heart: Map, central: Map) -> tuple
         wedge = 0.62 * (1.0 - np.sqrt(np.clip(below / 20.0, 0.0, 1.0))) + 0.38 * (
             1.0 - np.sqrt(np.clip(below / 75.0, 0.0, 1.0))
         )
-        recess += half * np.where(below > 0.0, wedge, 1.0)
+        wedge = wedge * np.clip((np.abs(x) - 0.15 * layout.half_width) / (0.6 * layout.half_width), 0.0, 1.0)
+        recess += half * (above + (1.0 - above) * wedge)
         fields[side] = half * above * outside
     air = np.clip(air * np.minimum(recess, 1.0) - central, 0.0, None)
     return air.astype(np.float32), fields
@@ -92,7 +88,7 @@ def _body(grid: Grid, layout: FrontalLayout) -> Map:
     wide = layout.half_width + anatomy.wall_mm
     shoulder = layout.apex_y + 6.0 - 4.0 * anatomy.shoulder_slope
     levels = [-60, shoulder - 45, shoulder - 14, shoulder + 4, shoulder + 32, layout.at(0.5), layout.at(0.9), 520]
-    widths = [52, 56, 82, 150, wide + 62, wide + 34, wide + 6, wide - 4 + 0.3 * anatomy.fat_mm]
+    widths = [54, 58, 92, 165, wide + 75, wide + 42, wide + 12, wide + 2 + 0.4 * anatomy.fat_mm]
     edge = np.interp(y[:, 0], levels, widths).astype(np.float32)[:, None]
     depth = np.interp(
         y[:, 0],
@@ -100,7 +96,7 @@ def _body(grid: Grid, layout: FrontalLayout) -> Map:
         np.array([112, 118, 150, 178, 190, 196]) * anatomy.lung_depth_mm / 150 + 0.7 * anatomy.fat_mm,
     ).astype(np.float32)[:, None]
     edge = grid.blur(np.broadcast_to(edge, (grid.rows, grid.cols)).astype(np.float32), 9.0)
-    trunk = depth * np.power(np.clip(1.0 - np.power(x / edge, 3.2), 0.0, 1.0), 0.55)
+    trunk = depth * np.power(np.clip(1.0 - np.power(x / edge, 3.6), 0.0, 1.0), 0.42)
     arms = grid.zeros()
     lift = 30.0 * layout.pose.shoulders_forward
     for side in SIDES:
@@ -141,7 +137,7 @@ def _windpipe(grid: Grid, layout: FrontalLayout) -> Map:
         widths.append(5.5)
     air = grid.zeros()
     for pipe, width in zip(pipes, widths, strict=True):
-        air = np.maximum(air, grid.chord(grid.cover([tube(pipe, width)]), width) * 1.7 * width)
+        air = np.maximum(air, grid.chord(grid.cover([tube(pipe, width)]), width) * 2.0 * width)
     return air
 
 
