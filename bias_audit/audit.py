@@ -13,24 +13,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from bias_audit.axes import Axis
-from bias_audit.counts import Counts, count_strata
-from bias_audit.gaps import flag_gaps, gap_table, parts_of
+from bias_audit.counts import count_strata
+from bias_audit.estimates import interval_of, parts_of
+from bias_audit.flags import flag_gaps
+from bias_audit.gaps import gap_table
 from bias_audit.inputs import AuditTable
-from bias_audit.intervals import (
-    effective_films,
-    newcombe_interval,
-    patient_multiplicities,
-    percentile_interval,
-    standard_error,
-    student_interval,
-    wilson_interval,
-)
-from bias_audit.metrics import Auroc, Floats, MeanMetric, Metric, Rows, metrics_for
+from bias_audit.intervals import patient_multiplicities
+from bias_audit.metrics import Metric, Rows, metrics_for
 from bias_audit.replicates import LabelRows, Replicates, Weights, replicate_all
-from bias_audit.settings import AuditConfig, Recipe
+from bias_audit.settings import AuditConfig
 from bias_audit.strata import Partition, StrataIndex, cohort_table, index_of, partitions
 from bias_audit.vocabulary import fairness_row, fairness_table
 from raydino.artifacts.audit import GAPS, STRATA
+from raydino.errors import UserError
 
 Progress = Callable[[Iterable[str]], Iterable[str]]
 
@@ -74,6 +69,8 @@ def audit(
         gaps.append(one.gaps)
         if table.task == "classification":
             fairness += one.fairness(parts)
+    if not any(len(frame) for frame in gaps):
+        raise UserError(f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table")
     flagged = flag_gaps(pd.concat(gaps, ignore_index=True), by_label, metrics, weights, index, config)
     return AuditResult(
         table=table,
@@ -88,11 +85,13 @@ def audit(
     )
 
 
-def _label_rows(rows: pd.DataFrame, patient: npt.NDArray[np.int64], index: StrataIndex) -> tuple[LabelRows, Floats]:
+def _label_rows(
+    rows: pd.DataFrame, patient: npt.NDArray[np.int64], index: StrataIndex
+) -> tuple[LabelRows, npt.NDArray[np.int64]]:
     """Known rows of one label by score, and the number of unknown ones in each stratum."""
     film = rows["film"].to_numpy(np.int64)
     known = rows["known"].to_numpy(bool)
-    unknown = np.bincount(index.membership[film[~known]].ravel(), minlength=len(index))
+    unknown = np.bincount(index.membership[film[~known]].ravel(), minlength=len(index)).astype(np.int64)
     kept = rows[known].sort_values(["score", "film"], kind="stable")
     film = kept["film"].to_numpy(np.int64)
     columns = {name: kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold", "dice")}
@@ -108,7 +107,7 @@ class _Label:
         self,
         label: str,
         data: LabelRows,
-        unknown: Floats,
+        unknown: npt.NDArray[np.int64],
         metrics: list[Metric],
         weights: Weights,
         index: StrataIndex,
@@ -128,7 +127,10 @@ class _Label:
     def _estimates(self, metric: Metric, replicates: Replicates) -> pd.DataFrame:
         ok = np.array([status == "ok" for status, _ in self.verdicts[metric.name]])
         estimate = np.where(ok, replicates.inside[:, 0], np.nan)
-        low, high = _interval(self.data, metric, self.counts, replicates.inside, ok, self.recipe)
+        low = high = estimate
+        if ok.any():
+            parts = parts_of(self.data, metric)
+            low, high = interval_of(replicates.inside, parts, float(replicates.inside[0, 0]), self.recipe.confidence)
         status, reason = zip(*self.verdicts[metric.name], strict=True)
         return pd.DataFrame(
             {
@@ -166,24 +168,3 @@ class _Label:
             eligible = {str(names[k]) for k in np.unique(member) if enough[k]}
             rows.append(fairness_row(self.label, part.axis, self.data.rows, names[member].astype(str), eligible))
         return rows
-
-
-def _interval(
-    data: LabelRows, metric: Metric, counts: Counts, replicates: Floats, ok: npt.NDArray[np.bool_], recipe: Recipe
-) -> tuple[Floats, Floats]:
-    """The wider of the percentile and the small-sample interval at either end, within 0..1; [strata]."""
-    if not ok.any():
-        return np.full(len(ok), np.nan), np.full(len(ok), np.nan)
-    estimate = replicates[:, 0]
-    low, high = percentile_interval(replicates[:, 1:], recipe.confidence)
-    parts = parts_of(data, metric)
-    films = [effective_films(part.per_patient, part.correlation) for part in parts]
-    if isinstance(metric, Auroc):
-        small_low, small_high = newcombe_interval(estimate, films[0], films[1], recipe.confidence)
-    elif isinstance(metric, MeanMetric) and metric.binary:
-        small_low, small_high = wilson_interval(estimate, films[0], recipe.confidence)
-    else:
-        error = standard_error(replicates[:, 1:])
-        df = np.maximum(counts.patients - 1.0, 1)
-        small_low, small_high = student_interval(estimate, error, df, recipe.confidence)
-    return np.clip(np.fmin(low, small_low), 0, 1), np.clip(np.fmax(high, small_high), 0, 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -27,9 +28,17 @@ Strings = npt.NDArray[np.object_]
 class Axis(Protocol):
     """One way to tell films apart. A plug-in is a factory called with the lower ends of the age bands."""
 
-    name: str
-    title: str
-    column: str  # the column of the table of films that it reads
+    @property
+    def name(self) -> str:
+        """What --by calls it."""
+
+    @property
+    def title(self) -> str:
+        """What the report calls it."""
+
+    @property
+    def column(self) -> str:
+        """The column of the table of films that it reads."""
 
     def assign(self, films: pd.DataFrame) -> Strings:
         """[films] strings, UNKNOWN where the column says nothing; never null."""
@@ -67,7 +76,7 @@ class AgeAxis:
     def bands(self) -> tuple[str, ...]:
         """Names from young to old: ``<18``, ``18–39``, …, ``80+``."""
         low, *_ = edges = self.edges_years
-        inner = [f"{a:g}–{b - 1:g}" for a, b in zip(edges, edges[1:], strict=False)]
+        inner = [f"{a:g}–{b - 1:g}" for a, b in pairwise(edges)]
         return (f"<{low:g}", *inner, f"{edges[-1]:g}+")
 
     def assign(self, films: pd.DataFrame) -> Strings:

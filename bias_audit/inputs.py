@@ -69,16 +69,22 @@ def read_table(predictions: str | Path, demographics: str | Path | None = None) 
     if frame.empty:
         raise UserError("holds no row, so there is nothing to audit", where=path)
     inputs = {path.name: fingerprint}
-    frame = _typed(frame, task, path, notes)
-    if "sample_id" in frame:
-        refuse_duplicates(frame, path)
-    if "split" in frame:
-        refuse_torn_patients(frame, path)
+    frame = _checked(frame, task, path, notes)
     if demographics is not None:
         dataset = Dataset.open(demographics)
         inputs[dataset.path.name] = dataset.header.fingerprint
         frame = _join(frame, dataset, path, notes)
     return _table(frame, task, path, inputs, notes)
+
+
+def table_of(frame: pd.DataFrame, source: str = "table") -> AuditTable:
+    """A plain table in memory, checked as a file would be; for use from Python."""
+    notes: list[str] = []
+    path = Path(source)
+    require_columns(frame, NEEDED, path)
+    if frame.empty:
+        raise UserError("holds no row, so there is nothing to audit", where=path)
+    return _table(_checked(frame, "classification", path, notes), "classification", path, {}, notes)
 
 
 def _read_artifact(path: Path) -> tuple[pd.DataFrame, str, str]:
@@ -116,6 +122,15 @@ def _read_plain(path: Path) -> pd.DataFrame:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.DataFrame:
+    frame = _typed(frame, task, path, notes)
+    if "sample_id" in frame:
+        refuse_duplicates(frame, path)
+    if "split" in frame:
+        refuse_torn_patients(frame, path)
+    return frame
 
 
 def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.DataFrame:

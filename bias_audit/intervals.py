@@ -7,14 +7,13 @@ shared by every label, metric and stratum, so that differences between strata ar
 
 Why not the percentile interval alone: where all of eight films were called, every replicate says
 1.0 and the percentile interval is [1, 1]. So each interval is the wider of two at either end: the
-percentile interval, and a score interval on the effective number of films (Wilson 1927 for
-proportions, Newcombe 2006 method 5 for AUROC). Neighbours: ``replicates``, ``gaps``.
+percentile interval, and Wilson's score interval (1927) on as many independent films as would know
+the metric as well (``estimates``). Neighbours: ``replicates``, ``gaps``.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,13 +38,6 @@ def percentile_interval(replicates: Floats, confidence: float) -> tuple[Floats, 
         warnings.simplefilter("ignore", RuntimeWarning)  # a stratum without any defined replicate stays NaN
         low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=1)
     return low, high
-
-
-def standard_error(replicates: Floats) -> Floats:
-    """[strata, B] → [strata]: standard deviation over the defined replicates."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanstd(replicates, axis=1, ddof=1)
 
 
 def intracluster_correlation(residual: Floats, patient: npt.NDArray[np.int64]) -> float:
@@ -74,32 +66,3 @@ def wilson_interval(share: Floats, films: Floats, confidence: float) -> tuple[Fl
         middle = (share + z**2 / (2 * films)) / (1 + z**2 / films)
         half = z / (1 + z**2 / films) * np.sqrt(share * (1 - share) / films + z**2 / (4 * films**2))
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
-
-
-def newcombe_interval(area: Floats, n_pos: Floats, n_neg: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Score interval of an AUROC: all θ with |area - θ| ≤ z·SE(θ), SE by Hanley–McNeil with a common n*; [strata]."""
-    z = stats.norm.ppf((1 + confidence) / 2)
-    common = (n_pos + n_neg) / 2 - 1
-
-    def excess(theta: Floats) -> Floats:
-        spread = theta * (1 - theta) * (1 + common * (1 - theta) / (2 - theta) + common * theta / (1 + theta))
-        return np.abs(area - theta) - z * np.sqrt(np.maximum(spread / (n_pos * n_neg), 0))
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _root(excess, area, np.zeros_like(area)), _root(excess, area, np.ones_like(area))
-
-
-def _root(excess: Any, inside: Floats, outside: Floats) -> Floats:
-    """Bisection between a point inside the interval and its far limit; the limit itself when it is inside."""
-    near, far = inside.copy(), outside.copy()
-    for _ in range(50):
-        middle = (near + far) / 2
-        within = excess(middle) <= 0
-        near, far = np.where(within, middle, near), np.where(within, far, middle)
-    return np.where(np.isnan(inside), np.nan, near)
-
-
-def student_interval(estimate: Floats, error: Floats, df: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """``estimate`` ± t·``error`` with ``df`` degrees of freedom; all [strata]."""
-    half = stats.t.ppf((1 + confidence) / 2, df) * error
-    return estimate - half, estimate + half

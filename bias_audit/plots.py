@@ -7,7 +7,7 @@ Neighbour: ``render`` puts them into the page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -19,6 +19,8 @@ from bias_audit.wording import interval, number
 WIDTH, NAME_WIDTH, ROW, TOP, BOTTOM, RIGHT = 430, 150, 20, 8, 34, 46
 BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#767676", "#1f2933"
 LINES = ((BLUE, ""), (ORANGE, "7 3"), ("#009E73", "2 3"), ("#AA4499", "9 3 2 3"), (INK, "1 2"))
+
+Place = Callable[[float], float]  # a value of the metric → its x
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def forest(title: str, marks: Sequence[Mark], overall: float | None) -> str:
     return _svg(WIDTH, height, title, words, "".join(body))
 
 
-def _axis_line(x, lower: float, upper: float, floor: float) -> str:  # type: ignore[no-untyped-def]
+def _axis_line(x: Place, lower: float, upper: float, floor: float) -> str:
     step = 0.1 if upper - lower <= 0.5 else 0.2
     ticks = np.arange(lower, upper + 1e-9, step)
     lines = [f'<line class="axis" x1="{x(lower):.1f}" x2="{x(upper):.1f}" y1="{floor}" y2="{floor}"/>']
@@ -66,7 +68,7 @@ def _axis_line(x, lower: float, upper: float, floor: float) -> str:  # type: ign
     return "".join(lines)
 
 
-def _row(mark: Mark, y: float, x) -> str:  # type: ignore[no-untyped-def]
+def _row(mark: Mark, y: float, x: Place) -> str:
     if mark.heading:
         return f'<text class="head" x="0" y="{y + 5:.1f}">{escape(mark.name)}</text>'
     name = mark.name if len(mark.name) <= 22 else mark.name[:21] + "…"
@@ -77,7 +79,7 @@ def _row(mark: Mark, y: float, x) -> str:  # type: ignore[no-untyped-def]
     bar = f'<line class="{kind}" x1="{x(mark.low):.1f}" x2="{x(mark.high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
     cx = x(mark.estimate)
     if mark.flagged:
-        dot = f'<path class="{kind}" d="M{cx - 6:.1f} {y:.1f}L{cx:.1f} {y - 6:.1f}L{cx + 6:.1f} {y:.1f}L{cx:.1f} {y + 6:.1f}Z"/>'
+        dot = f'<path class="{kind}" d="M{cx:.1f} {y:.1f}m-6 0l6 -6l6 6l-6 6z"/>'
     else:
         dot = f'<circle class="{kind}" cx="{cx:.1f}" cy="{y:.1f}" r="4"/>'
     figure = f'<text class="figure" x="{WIDTH - RIGHT + 10}" y="{y + 4:.1f}">{number(mark.estimate)}</text>'
@@ -101,11 +103,11 @@ def roc(title: str, curves: Sequence[tuple[str, Floats, Floats]]) -> str:
         f'<text class="tick" transform="translate(12 {top + size / 2}) rotate(-90)" text-anchor="middle">'
         "sensitivity</text>",
     ]
-    for tick in (0, 0.5, 1):
-        body.append(
-            f'<text class="tick" x="{left + tick * size}" y="{top + size + 16}" text-anchor="middle">{tick:g}</text>'
-            f'<text class="tick" x="{left - 6}" y="{top + size - tick * size + 4}" text-anchor="end">{tick:g}</text>'
-        )
+    body += [
+        f'<text class="tick" x="{left + tick * size}" y="{top + size + 16}" text-anchor="middle">{tick:g}</text>'
+        f'<text class="tick" x="{left - 6}" y="{top + size - tick * size + 4}" text-anchor="end">{tick:g}</text>'
+        for tick in (0, 0.5, 1)
+    ]
     for k, (name, fpr, tpr) in enumerate(curves):
         colour, dash = LINES[k % len(LINES)]
         keep = np.unique(np.linspace(0, len(fpr) - 1, min(len(fpr), 200)).astype(int))

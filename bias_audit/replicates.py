@@ -48,7 +48,7 @@ class LabelRows:
         cell = self.member * len(present) + local[:, None]
         filled = np.broadcast_to(np.nan_to_num(values)[:, None], cell.shape)
         flat = np.bincount(cell.ravel(), filled.ravel(), minlength=self.strata * len(present))
-        return flat.reshape(self.strata, len(present))
+        return flat.astype(np.float64).reshape(self.strata, len(present))
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ def replicate_all(
             inside, rest = _mean(numerator @ drawn, films @ drawn)
             result[metric.name].inside[:, columns] = inside
             result[metric.name].rest[:, columns] = rest
-        for metric in areas:
+        for area in areas:
             assert pairs is not None
             inside, rest = pairs.areas(weights[:, columns].astype(np.float32))
-            result[metric.name].inside[:, columns] = inside
-            result[metric.name].rest[:, columns] = rest
+            result[area.name].inside[:, columns] = inside
+            result[area.name].rest[:, columns] = rest
     return result
 
 

@@ -1,0 +1,102 @@
+"""Which gaps deserve a flag: surety over the whole table, and shadows told from their source.
+
+A bias in one cell (women at one site) moves every group that holds the cell (women, the site), and
+makes everyone else look better by comparison. So sure gaps are traced to the surest one whose films,
+left out, make them vanish. Neighbours: ``gaps`` (the table), ``audit`` (the caller).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bias_audit.gaps import gap_table
+from bias_audit.metrics import Floats, Metric
+from bias_audit.replicates import LabelRows, Weights, replicate_all
+from bias_audit.settings import AuditConfig
+from bias_audit.strata import StrataIndex
+
+
+def benjamini_hochberg(p_value: Floats) -> Floats:
+    """Adjusted p-values (false discovery rate); NaN stays NaN and does not count as a test."""
+    adjusted = np.full(len(p_value), np.nan)
+    tested = ~np.isnan(p_value)
+    if tested.any():
+        adjusted[tested] = stats.false_discovery_control(p_value[tested], method="bh")
+    return adjusted
+
+
+def flag_gaps(
+    gaps: pd.DataFrame,
+    by_label: dict[str, LabelRows],
+    metrics: dict[str, Metric],
+    weights: Weights,
+    index: StrataIndex,
+    config: AuditConfig,
+) -> pd.DataFrame:
+    """Add p_adjusted, explained_by and flagged to the gaps of all labels.
+
+    Sure: p_adjusted < alpha and |gap| ≥ margin. Of the sure gaps of a label and metric the surest is a
+    root. Leave its films out: a gap that is then small or no longer sure is explained by the root; the
+    surest that stays is the next root. Flagged are sure gaps to the worse, except those of strata that
+    share no film with the root that explains them: they only mirror it.
+    """
+    gaps = gaps.copy()
+    gaps["p_adjusted"] = benjamini_hochberg(gaps["p_value"].to_numpy(np.float64))
+    recipe = config.recipe
+    sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= recipe.margin)
+    gaps["explained_by"] = pd.Series([None] * len(gaps), index=gaps.index, dtype=object)
+    gaps["flagged"] = sure & (gaps["direction"] == "worse")
+    cutoff = gaps["p_value"][sure].max()
+    for (label, name), group in gaps[sure].groupby(["label", "metric"], sort=True):
+        explanation = _Explanation(by_label[str(label)], metrics[str(name)], weights, index, config, cutoff)
+        for row, (root, mirrors) in explanation.of(group).items():
+            gaps.loc[row, "explained_by"] = f"{index.axes[root]}: {index.names[root]}"
+            gaps.loc[row, "flagged"] &= not mirrors
+    return gaps
+
+
+@dataclass(frozen=True)
+class _Explanation:
+    """Which sure gaps of one label and metric are but the shadow of a surer one."""
+
+    data: LabelRows
+    metric: Metric
+    weights: Weights
+    index: StrataIndex
+    config: AuditConfig
+    cutoff: float  # the largest p-value that was sure in the whole table
+
+    def of(self, sure: pd.DataFrame) -> dict[int, tuple[int, bool]]:
+        """Row → (its root's stratum, whether it shares no film with any root so far); roots have no entry."""
+        waiting = self._surest_first(sure)
+        found: dict[int, tuple[int, bool]] = {}
+        left, rooted = self.data, np.zeros(len(self.data.patient), bool)
+        while waiting:
+            _, root = waiting.pop(0)
+            left, rooted = left.without(root), rooted | self.data.inside(root)
+            again = self._gaps(left, [stratum for _, stratum in waiting])
+            for row, stratum in list(waiting):
+                p_value, gap = again.loc[stratum, ["p_value", "gap"]].astype(float)
+                if not (p_value <= self.cutoff and abs(gap) >= self.config.recipe.margin):
+                    found[row] = (root, not bool((rooted & self.data.inside(stratum)).any()))
+                    waiting.remove((row, stratum))
+        return found
+
+    def _surest_first(self, sure: pd.DataFrame) -> list[tuple[int, int]]:
+        """(row, stratum) by falling |gap| / se; of equals (F and M mirror each other) the worse, then the wider."""
+        ranked = sure.assign(
+            z=-(sure["gap"] / sure["se"]).abs().round(6),
+            better=sure["direction"] == "better",
+            depth=[self.index.depth[k] for k in sure["stratum_id"]],
+        ).sort_values(["z", "better", "depth", "stratum_id"])
+        return list(zip(ranked.index, ranked["stratum_id"], strict=True))
+
+    def _gaps(self, left: LabelRows, strata: Sequence[int]) -> pd.DataFrame:
+        wanted = np.isin(np.arange(left.strata), list(strata))
+        replicates = replicate_all(left, [self.metric], self.weights, wanted, self.config.runtime.block)
+        return gap_table(left, [self.metric], replicates, self.index, self.config.recipe).set_index("stratum_id")
