@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 
 from adapters.base import Adapter
 from adapters.registry import ADAPTERS
@@ -29,8 +29,7 @@ def write_bundle(directory: Path, adapter: Adapter, metrics: dict[str, Any]) -> 
         pixels=adapter.spec.pixels,
     )
     write_card(directory, card)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
-    save_file(weights, directory / "weights.safetensors")
+    save_model(adapter, str(directory / "weights.safetensors"))  # unlike save_file it knows tied weights
     write_json(directory / "metrics.json", metrics)
     adapter.write_files(directory)
 
@@ -54,7 +53,7 @@ def load_adapter(path: str | Path, spec: EncoderSpec) -> Adapter:
     config = parse_config(card.config, cls.config_model, where=path / "adapter.json")
     adapter = cls.restore(config, spec, card.labels, path)
     try:
-        adapter.load_state_dict(load_file(path / "weights.safetensors"))
+        load_model(adapter, path / "weights.safetensors")
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"its weights do not fit its config ({reason})", where=path) from None

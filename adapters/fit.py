@@ -58,7 +58,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
         if features is None:
             features = extract(encoder.to(device), dataset, [s for ids, _ in wanted.values() for s in ids])
         train, val = (Split(FilmFeatures(features, ids, device), targets) for ids, targets in wanted.values())
-        adapter.observe(train.films)
+        adapter.observe(train.films, train.targets)
         history = _descend(adapter, train, val, generator)
     adapter.tune(val.films, val.targets)
     evaluation = adapter.evaluate(dataset, val.films)

@@ -38,7 +38,7 @@ class LinearConfig(ClassificationConfig):
 
 
 class LinearClassifier(ClassificationAdapter):
-    """weight [H, F, L] and bias [H, L] on F standardised features; zero at first, so no seed matters to them."""
+    """weight [H, F, L] and bias [H, 1, L] on F standardised features; the penalty spares the bias."""
 
     config_model: ClassVar[type[AdapterConfig]] = LinearConfig
     config: LinearConfig
@@ -57,8 +57,11 @@ class LinearClassifier(ClassificationAdapter):
         adapter.keep(0)
         return adapter
 
-    def observe(self, films: FilmFeatures) -> None:
+    def observe(self, films: FilmFeatures, targets: Tensor) -> None:
+        """Standardise; each bias starts at the log-odds of its label, which no step size has to walk to."""
         self.standardise.observe(readout(output, self.config.recipe.readout) for _, output in films.batches())
+        with torch.no_grad():
+            self.bias.copy_(targets.nanmean(dim=0).logit().expand_as(self.bias))
 
     def logits_BHL(self, output: EncoderOutput) -> Tensor:
         features = self.standardise(readout(output, self.config.recipe.readout))
