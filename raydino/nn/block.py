@@ -75,9 +75,7 @@ class LayerScale(nn.Module):
 class Block(nn.Module):
     """x + ls1(attn(norm1 x)), then x + ls2(ffn(norm2 x))."""
 
-    def __init__(
-        self, dim: int, n_heads: int, mlp_ratio: float, ffn: FeedForwardKind, layerscale_init: float
-    ) -> None:
+    def __init__(self, dim: int, n_heads: int, mlp_ratio: float, ffn: FeedForwardKind, layerscale_init: float) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)

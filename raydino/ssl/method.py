@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from raydino.config import Config
 from raydino.data.batches import Batch
-from raydino.nn.vit import ViTConfig, VisionTransformer
+from raydino.nn.vit import VisionTransformer, ViTConfig
 from raydino.ssl.heads import ProjectionHead
 from raydino.ssl.losses.dino import dino_loss
 from raydino.ssl.losses.ibot import ibot_loss

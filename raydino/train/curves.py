@@ -7,9 +7,9 @@ from pathlib import Path
 import matplotlib as mpl
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from raydino.tracking import read_metrics  # noqa: E402
+from raydino.tracking import read_metrics
 
 _PANELS = (
     ("losses", ("loss", "dino_global", "dino_local", "ibot", "koleo"), "nats"),
@@ -35,7 +35,7 @@ def plot_curves(metrics_path: Path, target: Path) -> None:
         axis.set_xlabel("step")
         axis.set_ylabel(unit)
         axis.grid(alpha=0.3)
-        if len(names) > 1:
+        if len(names) > 1 and rows:
             axis.legend(fontsize=8)
     figure.savefig(target, dpi=90)
     plt.close(figure)

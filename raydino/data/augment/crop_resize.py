@@ -30,8 +30,6 @@ class CropResize(Config):
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Views:
         global_crops = [random_resized_crop(image, self.global_size, self.global_scale, rng) for _ in range(2)]
-        local_crops = [
-            random_resized_crop(image, self.local_size, self.local_scale, rng) for _ in range(self.n_locals)
-        ]
+        local_crops = [random_resized_crop(image, self.local_size, self.local_scale, rng) for _ in range(self.n_locals)]
         shape = (self.n_locals, 1, self.local_size, self.local_size)
         return Views(np.stack(global_crops), np.reshape(np.asarray(local_crops, np.float32), shape))
