@@ -121,8 +121,8 @@ class Adapter(nn.Module, ABC):
     def known(self, targets: Tensor) -> Tensor:
         """[N] bool: films that teach anything at all."""
 
-    def observe(self, films: FilmFeatures) -> None:
-        """Look once at the training features before fitting, for fixed statistics."""
+    def observe(self, films: FilmFeatures, targets: Tensor) -> None:  # noqa: B027 - optional
+        """Look once at the training films before fitting, for fixed statistics and first guesses."""
 
     @abstractmethod
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
