@@ -109,16 +109,16 @@ def _opened(image: SourceImage) -> BinaryIO:
 
 def _screened_header(file: BinaryIO) -> FilmHeader:
     start = file.read(132)
-    if start[128:] != b"DICM" and start[:2] not in _FIRST_GROUPS:
+    has_preamble = start[128:] == b"DICM"
+    if not has_preamble and start[:2] not in _FIRST_GROUPS:
         raise Rejected("not_dicom", "neither a DICOM preamble nor a DICOM element at the start")
+    reason = "unreadable" if has_preamble else "not_dicom"
     try:
         dataset = _read_dataset(file, with_pixels=False)
     except Exception as error:
-        if start[128:] != b"DICM":
-            raise Rejected("not_dicom", "no DICOM preamble, and the elements cannot be parsed") from None
-        raise Rejected("unreadable", f"the header is broken ({type(error).__name__})") from None
+        raise Rejected(reason, f"the elements cannot be parsed ({type(error).__name__})") from None
     if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows")):
-        raise Rejected("not_dicom", "holds no attribute of a DICOM object")
+        raise Rejected(reason, "holds no attribute of a DICOM image")
     return read_film_header(dataset)
 
 
