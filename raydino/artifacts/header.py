@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,7 @@ def creating(
     """
     target = Path(target)
     refuse_existing(target, overwrite=overwrite)
+    made_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale_partials(target)
@@ -151,6 +152,9 @@ def creating(
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        for parent in made_parents:  # innermost first; one that holds the artifact stays
+            with suppress(OSError):
+                parent.rmdir()
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:

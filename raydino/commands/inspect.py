@@ -46,13 +46,13 @@ def _header(header: Header) -> Facts:
 
 def _dataset(path: Path, header: Header) -> Facts:
     from raydino.artifacts.dataset import Dataset
+    from raydino.dicom.screen import REASONS
 
     dataset = Dataset.open(path)
     manifest, accepted, people = dataset.manifest, dataset.accepted, dataset.demographics
     yield "rows", f"{len(manifest)}: {_counts(manifest['status'])}"
-    rejected = manifest[manifest["status"] == "rejected"]
-    if len(rejected):
-        yield "rejected", _counts(rejected["reason"])
+    for reason, count in manifest["reason"].value_counts().items():
+        yield f"rejected: {reason}", f"{count}, {REASONS.get(str(reason), 'unknown to this raydino')}"
     yield "patients", str(accepted["patient_id"].nunique())
     yield "splits", _counts(accepted["split"])
     yield "view", _counts(accepted["view"])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGExtended12Bit
 
 from raydino.dicom.screen import Rejected
 
@@ -82,6 +82,9 @@ def _decode(decoder: Decoder, dataset: Dataset) -> Any:
             return decoder.as_array(dataset, raw=True, decoding_plugin=plugin, **options)[0]
         except Exception as error:
             faults.append(f"{plugin}: {_anonymous(error)}")
+    is_twelve_bit_jpeg = decoder.UID in (JPEGExtended12Bit,) and dataset.BitsStored > 8
+    if is_twelve_bit_jpeg and "pylibjpeg" not in plugins:
+        raise Rejected("unsupported_pixels", "12-bit JPEG: pip install 'raydino[jpeg12]' decodes it")
     raise Rejected("unreadable", f"no plugin decodes the {decoder.UID.name} pixels: {' | '.join(faults)}")
 
 

@@ -118,7 +118,8 @@ def _screened_header(file: BinaryIO) -> FilmHeader:
     except Exception as error:
         raise Rejected(reason, f"the elements cannot be parsed ({type(error).__name__})") from None
     if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows")):
-        raise Rejected(reason, "holds no attribute of a DICOM image")
+        is_object = "MediaStorageSOPClassUID" in dataset.file_meta  # an index of files (DICOMDIR), for one
+        raise Rejected("no_pixels" if is_object else reason, "holds no attribute of a DICOM image")
     return read_film_header(dataset)
 
 

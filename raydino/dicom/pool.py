@@ -46,9 +46,9 @@ def process_map(
     try:
         working = list(pool)
         while working:
-            ready = wait([worker.pipe for worker in working], timeout=1.0)
+            wait([worker.pipe for worker in working], timeout=1.0)
             for worker in list(working):
-                outcome = worker.outcome(worker.pipe in ready, timeout_seconds)
+                outcome = worker.outcome(timeout_seconds)
                 if outcome is None:
                     continue
                 if outcome is not _READY:
@@ -92,10 +92,10 @@ class _Worker(Generic[Job, Result]):
             self.pipe.send(self.job)
         return True
 
-    def outcome(self, has_message: bool, timeout_seconds: float) -> object:
+    def outcome(self, timeout_seconds: float) -> object:
         """None while it works, _READY once after a start, else (job, result)."""
         failure = None
-        if has_message:
+        if self.pipe.poll():
             try:
                 message = self.pipe.recv()
             except (EOFError, OSError):

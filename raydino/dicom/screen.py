@@ -22,8 +22,8 @@ REASONS = {
     "duplicate": "the same film, or the same SOP Instance UID, stands here already",
 }
 RADIOGRAPHS = ("CR", "DX", "DR")  # DR is no standard term, but some devices write it
-_CHEST_PARTS = re.compile(r"CHEST|THORAX|TORAX|LUNGS?|CHEST(_| )?(PA|AP|LAT)|PORTCHEST")
-_CHEST_WORDS = re.compile(r"\b(P?CHEST|PORTCHEST|THORAX|TORAX|CXR|LUNGS?)\b")
+_CHEST_PARTS = re.compile(r"(P|PORT)?CHEST|THORAX|TORAX|LUNGS?")
+_CHEST_WORDS = re.compile(r"\b((P|PORT)?CHEST|THORAX|TORAX|CXR|LUNGS?)\b")
 
 
 class Rejected(Exception):

@@ -47,7 +47,7 @@ def test_the_fingerprint_is_of_names_and_contents_only(tmp_path: Path) -> None:
 def test_an_error_leaves_nothing_new_and_the_old_untouched(tmp_path: Path, error: type[BaseException]) -> None:
     make(tmp_path / "old")
     before = sorted(tmp_path.rglob("*"))
-    for target, overwrite in (("new", False), ("old", True)):
+    for target, overwrite in (("new", False), ("deep/er/new", False), ("old", True)):
         with pytest.raises(error):
             stop_half_way(tmp_path / target, error, overwrite=overwrite)
     assert sorted(tmp_path.rglob("*")) == before

@@ -73,6 +73,16 @@ def test_no_plugin_says_what_to_install(make_dataset: Any, ramp: Any, monkeypatc
         bit_patterns(dataset)
 
 
+def test_twelve_bit_jpeg_says_what_to_install(make_dataset: Any, ramp: Any) -> None:
+    if "pylibjpeg" in plugins_of(decoder_for(JPEGExtended12Bit)):  # type: ignore[arg-type]
+        pytest.skip("the extra jpeg12 is installed, so 12-bit JPEG is decoded here")
+    dataset = make_dataset(ramp(top=4095), 12)
+    dataset.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    dataset.PixelData = encapsulate([b"\xff\xd8 twelve bits"])
+    with pytest.raises(Rejected, match=r"unsupported_pixels.*raydino\[jpeg12\]"):
+        bit_patterns(dataset)
+
+
 def test_truncated_pixels_are_unreadable(make_dataset: Any, ramp: Any) -> None:
     dataset = make_dataset(ramp())
     dataset.PixelData = dataset.PixelData[:100]
