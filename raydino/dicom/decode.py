@@ -82,7 +82,7 @@ def _decode(decoder: Decoder, dataset: Dataset) -> Any:
             return decoder.as_array(dataset, raw=True, decoding_plugin=plugin, **options)[0]
         except Exception as error:
             faults.append(f"{plugin}: {_anonymous(error)}")
-    is_twelve_bit_jpeg = decoder.UID in (JPEGExtended12Bit,) and dataset.BitsStored > 8
+    is_twelve_bit_jpeg = decoder.UID.name == JPEGExtended12Bit.name and dataset.BitsStored > 8
     if is_twelve_bit_jpeg and "pylibjpeg" not in plugins:
         raise Rejected("unsupported_pixels", "12-bit JPEG: pip install 'raydino[jpeg12]' decodes it")
     raise Rejected("unreadable", f"no plugin decodes the {decoder.UID.name} pixels: {' | '.join(faults)}")
