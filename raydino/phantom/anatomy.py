@@ -84,7 +84,7 @@ def sample_anatomy(rng: np.random.Generator, sex: str, age_years: float) -> Anat
         clavicle_rise_mm=float(rng.normal(14.0, 9.0)),
         vertebra_mm=float((height / 10.2) * rng.normal(1.0, 0.02)),
         kyphosis_mm=float(np.clip(rng.normal(8.0 + 18.0 * elderly, 5.0), 0.0, 40.0)),
-        breast_mm=float(np.clip(rng.normal(34.0, 12.0), 12.0, 65.0)) if female else 0.0,
+        breast_mm=float(np.clip(rng.normal(27.0, 9.0), 10.0, 50.0)) if female else 0.0,
         breast_radius_mm=float(np.clip(rng.normal(62.0, 8.0), 45.0, 85.0)),
         bubble_mm=float(np.clip(rng.normal(16.0, 8.0), 0.0, 34.0)),
         vessel_seed=int(rng.integers(2**31)),

@@ -12,7 +12,7 @@ import io
 import multiprocessing
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,7 @@ class _Desk:
             "age_years": round(study.age_years, 2),
             "marker": film.marker,
             "effusion_contrast": film.effusion_contrast,
+            "cardiothoracic_ratio": round(film.ctr, 4),
             "findings": asdict(study.findings),
             "encoding": asdict(encoding),
         }
@@ -183,14 +184,15 @@ class _Desk:
             copy = _copy_of(identity, "near")
             rows, cols = damage.crop_box(rng, *film.brightness.shape)
             masks = {name: np.ascontiguousarray(mask[rows, cols]) for name, mask in film.masks.items()}
-            cropped = Film(film.brightness[rows, cols], masks, film.spacing_mm, film.marker, film.effusion_contrast)
+            cropped = replace(film, brightness=film.brightness[rows, cols], masks=masks)
             self.file(copy, cropped, damage.re_export(encoding))
             self.written.near_duplicates.append({**names, "duplicate": copy.sop_uid})
         if index in odd.corrupt:
             kind = odd.corrupt[index]
             copy = _copy_of(identity, kind)
             content = dicom_bytes(copy, store(film.brightness, encoding), film.spacing_mm)
-            path = self._place(copy, f"BAD{1:04d}")
+            path = self._place(copy, "IM0090")
+            path = path.with_suffix(".dcm") if kind == "text" else path
             path.write_bytes(damage.broken(content, without_pixels(content), kind))
             relative = path.relative_to(self.order.directory / "archive").as_posix()
             self.written.corrupt_files.append({"file": relative, "kind": kind})

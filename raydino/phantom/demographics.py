@@ -53,12 +53,17 @@ class Patient:
     def name(self) -> str:
         return f"SYNTH^{self.index + 1:05d}"
 
+    @property
+    def birth_date(self) -> datetime.date:
+        first = self.studies[0]
+        return first.date - datetime.timedelta(days=round(first.age_years * 365.25))
+
 
 def sample_patient(rng: np.random.Generator, index: int) -> Patient:
     """Draw patient number ``index`` (from 0)."""
     sex = "F" if rng.random() < 0.5 else "M"
     site = SITES[int(rng.random() < 0.5)]
-    age_years = float(18.0 + 77.0 * rng.beta(1.7, 1.5))
+    age_years = float(18.0 + 73.0 * rng.beta(1.7, 1.5))  # and up to four years older at the last study
     sex_recorded, age_recorded = (bool(u >= _UNKNOWN_SHARE) for u in rng.random(2))
     anatomy = sample_anatomy(rng, sex, age_years)
     studies: list[Study] = []
@@ -70,6 +75,6 @@ def sample_patient(rng: np.random.Generator, index: int) -> Patient:
         views = _VIEW_SETS[int(rng.choice(len(_VIEW_SETS), p=[share for _, share in _VIEW_SETS]))][0]
         years = (day - studies[0].date.toordinal() + _FIRST_DATE.toordinal()) / 365.25 if studies else 0.0
         date = _FIRST_DATE + datetime.timedelta(days=day)
-        studies.append(Study(number, min(age_years + years, 95.0), date, findings, views))
+        studies.append(Study(number, age_years + years, date, findings, views))
         day += int(rng.integers(3, 700))
     return Patient(index, sex, sex_recorded, age_recorded, site, anatomy, tuple(studies))

@@ -78,16 +78,15 @@ def dicom_bytes(identity: FilmIdentity, film: StoredFilm, spacing_mm: float) -> 
 
 def _patient_and_study(dataset: Dataset, identity: FilmIdentity) -> None:
     patient, study = identity.patient, identity.study
-    age_years = int(study.age_years)
     day = study.date.strftime("%Y%m%d")
     minutes = (patient.index * 7 + study.number * 13) % 600 + 420
     time = f"{minutes // 60:02d}{minutes % 60:02d}{(identity.number * 17) % 60:02d}"
     dataset.PatientName = patient.name
     dataset.PatientID = patient.patient_id
     dataset.PatientSex = patient.sex if patient.sex_recorded else ""
-    dataset.PatientBirthDate = f"{study.date.year - age_years}0101" if patient.age_recorded else ""
+    dataset.PatientBirthDate = patient.birth_date.strftime("%Y%m%d") if patient.age_recorded else ""
     if patient.age_recorded:
-        dataset.PatientAge = f"{age_years:03d}Y"
+        dataset.PatientAge = f"{int(study.age_years):03d}Y"
     dataset.CountryOfResidence = patient.site.country
     dataset.StudyInstanceUID = identity.study_uid
     dataset.StudyID = str(study.number)
@@ -210,7 +209,7 @@ def _encoded(dataset: Dataset, film: StoredFilm) -> bytes:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.ImplementationClassUID = pydicom.uid.UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = "RAYDINO_PHANTOM"
     meta.FileMetaInformationVersion = b"\x00\x01"
     dataset.file_meta = meta

@@ -19,7 +19,8 @@ LABELS = (NO_FINDING, *FINDINGS)
 
 NO_FINDING_SHARE = 0.40
 _COUNT_SHARES = (0.60, 0.28, 0.12)  # one, two or three findings in the others
-_WEIGHTS = {CARDIOMEGALY: 1.1, EFFUSION: 1.2, PNEUMOTHORAX: 0.9, CONSOLIDATION: 1.1, NODULE: 0.9}
+# Effusion is the most common: the planted bias must be measurable in one stratum of a small test split.
+_WEIGHTS = {CARDIOMEGALY: 1.0, EFFUSION: 1.7, PNEUMOTHORAX: 0.9, CONSOLIDATION: 1.0, NODULE: 0.8}
 # Lobes: name, lowest and highest v of the centre, reach in v, and where a fissure cuts the opacity off.
 LOBES = {
     RIGHT: {"upper": (0.20, 0.34), "middle": (0.62, 0.74), "lower": (0.72, 0.90)},
@@ -107,8 +108,8 @@ def _placed(rng: np.random.Generator, names: set[str], healthy_ctr: float) -> Fi
     pneumothorax = None
     if PNEUMOTHORAX in names:
         large = rng.random() < 0.4
-        apex = rng.uniform(48.0, 85.0) if large else rng.uniform(24.0, 46.0)
-        pneumothorax = Pneumothorax(first, apex, apex * rng.uniform(0.32, 0.6))
+        apex = rng.uniform(55.0, 100.0) if large else rng.uniform(32.0, 55.0)
+        pneumothorax = Pneumothorax(first, apex, apex * rng.uniform(0.40, 0.70))
     effusions: tuple[Effusion, ...] = ()
     if EFFUSION in names:
         side = -first
@@ -136,9 +137,8 @@ def _placed(rng: np.random.Generator, names: set[str], healthy_ctr: float) -> Fi
 
 
 def _effusion_height(rng: np.random.Generator) -> float:
-    return float(
-        rng.choice([rng.uniform(38.0, 60.0), rng.uniform(60.0, 95.0), rng.uniform(95.0, 140.0)], p=(0.4, 0.4, 0.2))
-    )
+    low, high = ((45.0, 70.0), (70.0, 110.0), (110.0, 160.0))[int(rng.choice(3, p=(0.35, 0.40, 0.25)))]
+    return float(rng.uniform(low, high))
 
 
 def _consolidation(rng: np.random.Generator, side: int, wet: bool) -> Consolidation:

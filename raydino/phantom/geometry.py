@@ -66,7 +66,10 @@ class Grid:
         return np.round(shifted * (1 << _SUBPIXEL_BITS)).astype(np.int32)
 
     def cover(self, outlines: Iterable[Points]) -> Map:
-        """How much of each pixel lies inside any of the ``outlines``, 0..1."""
+        """How much of each pixel lies inside any of the ``outlines``, 0..1.
+
+        OpenCV draws the edge too, so a shape comes out up to half a pixel too large all around.
+        """
         canvas = np.zeros((self.rows, self.cols), np.uint8)
         for outline in outlines:
             cv2.fillPoly(canvas, [self.to_pixels(outline)], 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)

@@ -25,6 +25,7 @@ from raydino.phantom.findings import (
 )
 from raydino.phantom.layout import LEFT, RIGHT
 
+_COUNT_WORDS = {2: "Two", 3: "Three"}
 SIDE_WORDS = {RIGHT: "right", LEFT: "left"}
 
 _NORMAL_HEART = (
@@ -147,7 +148,7 @@ def _effusions(rng: np.random.Generator, effusions: tuple[Effusion, ...]) -> lis
     texts = []
     for effusion in effusions:
         side = SIDE_WORDS[effusion.side]
-        size = "small" if effusion.height_mm < 60 else "moderate" if effusion.height_mm < 95 else "large"
+        size = "small" if effusion.height_mm < 70 else "moderate" if effusion.height_mm < 110 else "large"
         wordings = [
             f"{size.capitalize()} {side} pleural effusion.",
             f"There is a {size} pleural effusion on the {side}.",
@@ -162,7 +163,7 @@ def _effusions(rng: np.random.Generator, effusions: tuple[Effusion, ...]) -> lis
 
 def _pneumothorax(rng: np.random.Generator, rim: Pneumothorax) -> str:
     side = SIDE_WORDS[rim.side]
-    size = "large" if rim.apex_mm >= 47 else "moderate" if rim.apex_mm >= 35 else "small"
+    size = "large" if rim.apex_mm >= 55 else "moderate" if rim.apex_mm >= 43 else "small"
     return _one(
         rng,
         (
@@ -198,11 +199,12 @@ def _nodules(rng: np.random.Generator, nodules: tuple[Nodule, ...]) -> list[str]
     if len({nodule.side for nodule in nodules}) > 1:
         return [f"Bilateral pulmonary nodules, the largest {size} mm in the {SIDE_WORDS[largest.side]} {zone} zone."]
     if len(nodules) > 1:
+        many = _COUNT_WORDS[len(nodules)]
         return [
             _one(
                 rng,
                 (
-                    f"{len(nodules)} nodules in the {side} lung, the largest of {size} mm in the {zone} zone.",
+                    f"{many} nodules in the {side} lung, the largest of {size} mm in the {zone} zone.",
                     f"Multiple {side}-sided lung nodules up to {size} mm.",
                 ),
             )

@@ -34,6 +34,7 @@ class Film:
     spacing_mm: float
     marker: str
     effusion_contrast: float
+    ctr: float  # cardiothoracic ratio on this film
 
 
 def effusion_contrast(patient: Patient, *, planted_bias: bool) -> float:
@@ -57,7 +58,9 @@ def take_film(rng: np.random.Generator, patient: Patient, study: Study, view: st
     marker = "L" if view == "LATERAL" or rng.random() < 0.5 else "R"
     border = sample_border(rng, patient.site)
     brightness = exposed_film(grid, projected, patient.site, border, marker, rng)
-    return Film(brightness, projected.masks, spacing_mm, marker, contrast)
+    return Film(
+        brightness, projected.masks, spacing_mm, marker, contrast, study.findings.ctr * pose.heart_magnification
+    )
 
 
 def _detector(rng: np.random.Generator, site: Site, view: str) -> tuple[tuple[int, int], float]:
