@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bias_audit.audit import AuditResult
-from bias_audit.metrics import Floats
+from bias_audit.metrics import Floats, metric_named
 from bias_audit.plots import LINES, Mark, forest, roc
 from bias_audit.replicates import LabelRows
-from bias_audit.wording import metric_of, number, who
+from bias_audit.wording import number, who
 
 
 def label_figures(result: AuditResult, titles: dict[str, str]) -> list[dict[str, Any]]:
     """For each label: its name, whether something is flagged, and SVGs with captions."""
-    tested = [name for name in dict.fromkeys(result.strata["metric"]) if metric_of(name).better]
+    tested = [name for name in dict.fromkeys(result.strata["metric"]) if metric_named(name).better]
     figures = []
     for label, strata in result.strata.groupby("label", sort=True):
         gaps = result.gaps[result.gaps["label"] == label]
@@ -29,7 +29,7 @@ def label_figures(result: AuditResult, titles: dict[str, str]) -> list[dict[str,
             of_metric = strata[strata["metric"] == name]
             if len(of_metric):
                 svg = _forest(str(label), name, of_metric, gaps[gaps["metric"] == name], result, titles)
-                plots.append({"title": metric_of(name).title, "meaning": metric_of(name).meaning, "svg": svg})
+                plots.append({"title": metric_named(name).title, "meaning": metric_named(name).meaning, "svg": svg})
         curves = _roc(str(label), strata, result, titles)
         if curves:
             plots.append(curves)
@@ -54,7 +54,7 @@ def _forest(
         marks += [_mark(row, (part.axis, row["stratum"]) in flagged) for _, row in rows.iterrows()]
         if part.depth == 0:
             overall = marks[0].estimate
-    return forest(f"{metric_of(name).title}, {label}", marks, overall)
+    return forest(f"{metric_named(name).title}, {label}", marks, overall)
 
 
 def _mark(row: pd.Series, flagged: bool) -> Mark:

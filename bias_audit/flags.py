@@ -20,6 +20,8 @@ from bias_audit.replicates import LabelRows, Weights, replicate_all
 from bias_audit.settings import AuditConfig
 from bias_audit.strata import StrataIndex
 
+WORSE_FIRST = 0.99  # decides between equals only
+
 
 def benjamini_hochberg(p_value: Floats) -> Floats:
     """Adjusted p-values (false discovery rate); NaN stays NaN and does not count as a test."""
@@ -42,15 +44,15 @@ def flag_gaps(
 
     Sure: p_adjusted < alpha and |gap| ≥ margin. Of the sure gaps of a label and metric the surest is a
     root. Leave its films out: a gap that is then small or no longer sure is explained by the root; the
-    surest that stays is the next root. Flagged are sure gaps to the worse, except those of strata that
-    share no film with the root that explains them: they only mirror it.
+    surest that stays is the next root. Flagged are sure gaps, worse or better, except those of strata
+    that share no film with the root that explains them: they only mirror it.
     """
     gaps = gaps.copy()
     gaps["p_adjusted"] = benjamini_hochberg(gaps["p_value"].to_numpy(np.float64))
     recipe = config.recipe
     sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= recipe.margin)
     gaps["explained_by"] = pd.Series([None] * len(gaps), index=gaps.index, dtype=object)
-    gaps["flagged"] = sure & (gaps["direction"] == "worse")
+    gaps["flagged"] = sure
     cutoff = gaps["p_value"][sure].max()
     for (label, name), group in gaps[sure].groupby(["label", "metric"], sort=True):
         explanation = _Explanation(by_label[str(label)], metrics[str(name)], weights, index, config, cutoff)
@@ -88,12 +90,10 @@ class _Explanation:
         return found
 
     def _surest_first(self, sure: pd.DataFrame) -> list[tuple[int, int]]:
-        """(row, stratum) by falling |gap| / se; of equals (F and M mirror each other) the worse, then the wider."""
-        ranked = sure.assign(
-            z=-(sure["gap"] / sure["se"]).abs().round(6),
-            better=sure["direction"] == "better",
-            depth=[self.index.depth[k] for k in sure["stratum_id"]],
-        ).sort_values(["z", "better", "depth", "stratum_id"])
+        """(row, stratum) by falling |gap| / se; of two that mirror each other (F and M) the worse comes first."""
+        surety = (sure["gap"] / sure["se"]).abs() * np.where(sure["direction"] == "worse", 1, WORSE_FIRST)
+        ranked = sure.assign(falling=-surety, depth=[self.index.depth[k] for k in sure["stratum_id"]])
+        ranked = ranked.sort_values(["falling", "depth", "stratum_id"])
         return list(zip(ranked.index, ranked["stratum_id"], strict=True))
 
     def _gaps(self, left: LabelRows, strata: Sequence[int]) -> pd.DataFrame:

@@ -56,8 +56,9 @@ def gap_p_value(
     small, large = np.where(films <= films_rest, (estimate, rest), (rest, estimate))
     gap = small - large
     half = np.minimum(step / 2 / np.minimum(films, films_rest), np.abs(gap))
-    normal = 2 * stats.norm.sf((np.abs(gap) - half) / error)
-    size = large * (1 - large) / error**2 - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normal = 2 * stats.norm.sf((np.abs(gap) - half) / error)
+        size = large * (1 - large) / error**2 - 1
     curve = stats.beta(large * size, (1 - large) * size)
     corrected = small - np.sign(gap) * half
     skewed = 2 * np.where(gap < 0, curve.cdf(corrected), curve.sf(corrected))

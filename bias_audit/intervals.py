@@ -34,6 +34,9 @@ def patient_multiplicities(patients: int, bootstraps: int, rng: np.random.Genera
 def percentile_interval(replicates: Floats, confidence: float) -> tuple[Floats, Floats]:
     """[strata, B] → lower and upper ends [strata]; undefined replicates (NaN) are left out."""
     tail = (1 - confidence) / 2
+    if not np.isnan(replicates).any():  # many times faster than the general case
+        low, high = np.quantile(replicates, [tail, 1 - tail], axis=1)
+        return low, high
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a stratum without any defined replicate stays NaN
         low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -169,6 +170,12 @@ METRICS = Registry(
 )
 
 
+@cache
+def metric_named(name: str) -> Metric:
+    """The registered metric; looked up once, since the report asks for every row."""
+    return METRICS.get(name)
+
+
 def same_label(a: str, b: str) -> bool:
     """Whether two labels are the same but for case, spaces, hyphens and underscores."""
     return _plain(a) == _plain(b)
@@ -181,6 +188,6 @@ def _plain(label: str) -> str:
 def metrics_for(names: tuple[str, ...], task: str, label: str, no_finding: str) -> list[Metric]:
     """The metrics among ``names`` that apply to ``label`` of ``task``."""
     healthy = same_label(label, no_finding)
-    chosen = [METRICS.get(name) for name in names]
+    chosen = [metric_named(name) for name in names]
     unwanted = "findings" if healthy else "no_finding"
     return [metric for metric in chosen if metric.task == task and metric.labels != unwanted]

@@ -19,13 +19,12 @@ import pandas as pd
 from bias_audit.audit import AuditResult
 from bias_audit.figures import label_figures
 from bias_audit.inputs import DEFAULT_THRESHOLD
-from bias_audit.metrics import UNDERDIAGNOSIS_RATE
+from bias_audit.metrics import UNDERDIAGNOSIS_RATE, metric_named
 from bias_audit.strata import is_unknown
 from bias_audit.wording import (
     finding_sentence,
     interval,
     is_no_finding,
-    metric_of,
     number,
     p_text,
     percent,
@@ -88,17 +87,18 @@ def axis_titles(result: AuditResult) -> dict[str, str]:
 
 
 def _findings(result: AuditResult, titles: dict[str, str]) -> list[dict[str, Any]]:
-    """Flagged gaps, the largest first; those explained by another follow under it."""
+    """Flagged gaps, those to the worse before those to the better, the largest first."""
     strata = result.strata.set_index(["axis", "stratum", "label", "metric"])
     flagged = result.gaps[result.gaps["flagged"]]
-    flagged = flagged.assign(size=-flagged["gap"].abs()).sort_values(["size", "label", "metric", "axis", "stratum"])
+    flagged = flagged.assign(better=flagged["direction"] == "better", size=-flagged["gap"].abs())
+    flagged = flagged.sort_values(["better", "size", "label", "metric", "axis", "stratum"])
     found = []
     for _, gap in flagged.iterrows():
         counts = strata.loc[(gap["axis"], gap["stratum"], gap["label"], gap["metric"])]
         found.append(
             {
                 "sentence": finding_sentence(gap, counts, titles, result.config.recipe.confidence),
-                **{name: gap[name] for name in ("axis", "stratum", "label", "metric")},
+                **{name: gap[name] for name in ("axis", "stratum", "label", "metric", "direction")},
                 "who": who(gap["axis"], gap["stratum"], titles),
                 "explained_by": gap["explained_by"] if isinstance(gap["explained_by"], str) else None,
             }
@@ -148,11 +148,11 @@ def render_html(result: AuditResult, report: Mapping[str, Any]) -> str:
     environment.globals.update(
         title_of=lambda axis: titles.get(axis, axis),
         who=lambda axis, stratum: who(axis, stratum, titles),
-        metric_of=metric_of,
+        metric_named=metric_named,
         is_unknown=is_unknown,
     )
     no_finding = any(is_no_finding(label, result.config.recipe.no_finding) for label in result.by_label)
-    metrics = [metric_of(name) for name in dict.fromkeys(result.strata["metric"])]
+    metrics = [metric_named(name) for name in dict.fromkeys(result.strata["metric"])]
     return environment.get_template("report.html").render(
         report=report,
         recipe=result.config.recipe,

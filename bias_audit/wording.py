@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bias_audit.metrics import METRICS, Metric, same_label
+from bias_audit.metrics import metric_named, same_label
 from bias_audit.strata import TIMES
+
+NBSP = "\u00a0"
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -29,8 +31,8 @@ def p_text(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """``12 %``; below one per cent with a decimal."""
-    return f"{100 * share:.1f} %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
+    """``12 %`` with a no-break space; below one per cent with a decimal."""
+    return f"{100 * share:.1f}{NBSP}%" if 0 < share < 0.01 else f"{100 * share:.0f}{NBSP}%"
 
 
 def who(axis: str, stratum: str, titles: dict[str, str]) -> str:
@@ -48,23 +50,18 @@ def _lower(title: str) -> str:
     return {"Age in years": "age"}.get(title, title[:1].lower() + title[1:])
 
 
-def metric_of(name: str) -> Metric:
-    """The registered metric."""
-    return METRICS.get(name)
-
-
 def finding_sentence(gap: pd.Series, counts: pd.Series, titles: dict[str, str], confidence: float) -> str:
     """One flagged gap: the figure with interval and counts, against everyone else."""
-    metric = metric_of(str(gap["metric"]))
-    level = f"{100 * confidence:g} %"
-    positive = "" if counts["n_positive"] == counts["n_images"] else f", {counts['n_positive']:,} with the finding"
+    metric = metric_named(str(gap["metric"]))
+    level = f"{100 * confidence:g}{NBSP}%"
+    positive = "" if counts["n_positive"] == counts["n_images"] else f", {int(counts['n_positive']):,} with the finding"
     return (
         f"{metric.title} for {gap['label']} was {number(gap['estimate'])} "
         f"({level} interval {interval(counts['ci_low'], counts['ci_high'])}; "
-        f"{counts['n_images']:,} films of {counts['n_patients']:,} patients{positive}) in "
+        f"{int(counts['n_images']):,} films of {int(counts['n_patients']):,} patients{positive}) in "
         f"{who(str(gap['axis']), str(gap['stratum']), titles)}, against {number(gap['rest'])} in everyone else: "
-        f"a gap of {number(gap['gap'])} ({level} interval {interval(gap['ci_low'], gap['ci_high'])}, "
-        f"adjusted p {p_text(gap['p_adjusted'])})."
+        f"{gap['direction']} by {number(abs(gap['gap']))} (gap {number(gap['gap'])}, {level} interval "
+        f"{interval(gap['ci_low'], gap['ci_high'])}, adjusted p {p_text(gap['p_adjusted'])})."
     )
 
 
