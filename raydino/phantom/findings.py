@@ -104,6 +104,8 @@ def sample_findings(rng: np.random.Generator, healthy_ctr: float) -> Findings:
 
 def _placed(rng: np.random.Generator, names: set[str], healthy_ctr: float) -> Findings:
     """Give each finding its side and size, on sides where one does not hide another."""
+    enlarged = CARDIOMEGALY in names
+    ctr = float(rng.uniform(0.545, 0.66)) if enlarged else healthy_ctr
     first = int(rng.choice([RIGHT, LEFT]))
     pneumothorax = None
     if PNEUMOTHORAX in names:
@@ -129,10 +131,8 @@ def _placed(rng: np.random.Generator, names: set[str], healthy_ctr: float) -> Fi
         opaque = {c.side for c in consolidations}
         clear = [side for side in dry if side not in opaque] or dry
         nodules = tuple(
-            _nodule(rng, int(rng.choice(clear)), wet) for _ in range(int(rng.choice(3, p=(0.7, 0.2, 0.1))) + 1)
+            _nodule(rng, int(rng.choice(clear)), wet, ctr) for _ in range(int(rng.choice(3, p=(0.7, 0.2, 0.1))) + 1)
         )
-    enlarged = CARDIOMEGALY in names
-    ctr = float(rng.uniform(0.545, 0.66)) if enlarged else healthy_ctr
     return Findings(ctr, enlarged, effusions, pneumothorax, consolidations, nodules)
 
 
@@ -157,8 +157,12 @@ def _consolidation(rng: np.random.Generator, side: int, wet: bool) -> Consolidat
     )
 
 
-def _nodule(rng: np.random.Generator, side: int, wet: set[int]) -> Nodule:
-    lowest = 0.55 if side in wet else 0.85
-    v = float(rng.uniform(0.14, lowest))
-    u = float(rng.uniform(0.36, 0.60) if v < 0.25 else rng.uniform(0.48, 0.84))
-    return Nodule(side, u, v, float(rng.uniform(8.0, 30.0)))
+def _nodule(rng: np.random.Generator, side: int, wet: set[int], ctr: float) -> Nodule:
+    """A nodule where lung can be seen: above fluid and beside the heart, of which two thirds lie on the left."""
+    v = float(rng.uniform(0.14, 0.55 if side in wet else 0.85))
+    if v < 0.25:
+        u = rng.uniform(0.36, 0.60)
+    else:
+        heart = (1.34 if side == LEFT else 0.67) * ctr
+        u = rng.uniform(np.clip(heart + 0.08, 0.48, 0.84) if v > 0.42 else 0.48, 0.86)
+    return Nodule(side, float(u), v, float(rng.uniform(8.0, 30.0)))

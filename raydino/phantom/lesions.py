@@ -94,9 +94,9 @@ def _exudate(grid: Grid, layout: FrontalLayout, parts: SoftParts, spot: Consolid
     mask = parts.lungs[side] * (dense > 0.5)
     tree = grow_tree(rng, side)
     starts, ends = place_tree(tree, layout, side)
-    bronchi = grid.draw_lines(starts, ends, tree.calibre_mm * 0.8, np.clip(tree.calibre_mm / 4.5, 0.0, 1.0))
+    bronchi = grid.draw_lines(starts, ends, tree.calibre_mm * 0.55, np.clip(tree.calibre_mm / 5.0, 0.0, 1.0))
     mottled = np.clip(1.0 + 0.10 * grid.noise(rng, 4.0), 0.7, 1.2)
-    share = spot.density * dense * mottled * (1.0 - 0.6 * grid.blur(bronchi, 0.7))
+    share = spot.density * dense * mottled * (1.0 - 0.45 * grid.blur(bronchi, 0.9))
     return np.clip(share, 0.0, 1.0).astype(np.float32), mask.astype(np.float32)
 
 

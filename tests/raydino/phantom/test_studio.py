@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from raydino.phantom.demographics import Patient, Study, sample_patient
-from raydino.phantom.findings import Consolidation, Effusion, Findings, Nodule, Pneumothorax
+from raydino.phantom.findings import Consolidation, Effusion, Findings, Nodule, Pneumothorax, sample_findings
 from raydino.phantom.layout import LEFT, RIGHT
 from raydino.phantom.sites import LAKESIDE, NORTHGATE, Site
 from raydino.phantom.studio import PLANTED_CONTRAST, Film, effusion_contrast, take_film
@@ -106,6 +106,16 @@ def test_finding_masks_lie_in_the_lungs() -> None:
     for name in ("pleural_effusion", "pneumothorax", "consolidation"):
         inside = film.masks[name] > 0
         assert (film.masks["lungs"][inside] > 0).mean() > 0.98
+
+
+def test_nodules_lie_beside_even_a_large_heart() -> None:
+    drawn = (sample_findings(np.random.default_rng([3, seed]), 0.44) for seed in range(1000))
+    cases = [findings for findings in drawn if findings.nodules and findings.cardiomegaly][:12]
+    for seed, findings in enumerate(cases):
+        film = film_of(subject(seed=seed), findings, view="AP", seed=seed)
+        nodule = film.masks["nodule"] > 0
+        assert (film.masks["heart"][nodule] > 0).mean() < 0.35
+        assert (film.masks["lungs"][nodule] > 0).mean() > 0.6
 
 
 def test_lateral_films_carry_no_masks_and_show_the_spine_behind() -> None:
