@@ -45,20 +45,30 @@ def flag_gaps(
     Sure: p_adjusted < alpha and |gap| ≥ margin. Of the sure gaps of a label and metric the surest is a
     root. Leave its films out: a gap that is then small or no longer sure is explained by the root; the
     surest that stays is the next root. Flagged are sure gaps, worse or better, except those of strata
-    that share no film with the root that explains them: they only mirror it.
+    that share no film with the root that explains them: they only mirror it. Shadows and mirrors are no
+    discoveries of their own, and counting them would make the adjustment lenient to chance elsewhere: so
+    it is made a second time without them, and a root that then is not sure loses its flag, with its shadows.
     """
     gaps = gaps.copy()
-    gaps["p_adjusted"] = benjamini_hochberg(gaps["p_value"].to_numpy(np.float64))
     recipe = config.recipe
+    gaps["p_adjusted"] = benjamini_hochberg(gaps["p_value"].to_numpy(np.float64))
     sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= recipe.margin)
     gaps["explained_by"] = pd.Series([None] * len(gaps), index=gaps.index, dtype=object)
     gaps["flagged"] = sure
     cutoff = gaps["p_value"][sure].max()
+    source: dict[int, int] = {}  # explained row → its root's row
     for (label, name), group in gaps[sure].groupby(["label", "metric"], sort=True):
         explanation = _Explanation(by_label[str(label)], metrics[str(name)], weights, index, config, cutoff)
         for row, (root, mirrors) in explanation.of(group).items():
-            gaps.loc[row, "explained_by"] = f"{index.axes[root]}: {index.names[root]}"
-            gaps.loc[row, "flagged"] &= not mirrors
+            stratum = int(gaps.loc[root, "stratum_id"])  # type: ignore[arg-type]
+            gaps.loc[row, "explained_by"] = f"{index.axes[stratum]}: {index.names[stratum]}"
+            gaps.loc[row, "flagged"] = not mirrors
+            source[row] = root
+    own = gaps.index.difference(list(source))
+    gaps.loc[own, "p_adjusted"] = benjamini_hochberg(gaps.loc[own, "p_value"].to_numpy(np.float64))
+    gaps.loc[own, "flagged"] &= gaps.loc[own, "p_adjusted"] < recipe.alpha
+    for row, root in source.items():
+        gaps.loc[row, "flagged"] &= gaps.loc[root, "flagged"]
     return gaps
 
 
@@ -74,13 +84,15 @@ class _Explanation:
     cutoff: float  # the largest p-value that was sure in the whole table
 
     def of(self, sure: pd.DataFrame) -> dict[int, tuple[int, bool]]:
-        """Row → (its root's stratum, whether it shares no film with any root so far); roots have no entry."""
+        """Row → (its root's row, whether it shares no film with any root so far); roots have no entry."""
         waiting = self._surest_first(sure)
         found: dict[int, tuple[int, bool]] = {}
         left, rooted = self.data, np.zeros(len(self.data.patient), bool)
         while waiting:
-            _, root = waiting.pop(0)
-            left, rooted = left.without(root), rooted | self.data.inside(root)
+            root, root_stratum = waiting.pop(0)
+            left, rooted = left.without(root_stratum), rooted | self.data.inside(root_stratum)
+            if not waiting:
+                break
             again = self._gaps(left, [stratum for _, stratum in waiting])
             for row, stratum in list(waiting):
                 p_value, gap = again.loc[stratum, ["p_value", "gap"]].astype(float)

@@ -78,8 +78,8 @@ def test_a_gap_below_the_margin_is_not_flagged_however_sure() -> None:
 
 def test_a_site_that_fares_better_is_flagged_and_the_others_are_its_mirror() -> None:
     frame = simulate(Simulation(patients=700), np.random.default_rng(2))
-    there = (frame["site"] == "Northern Institute") & (frame["label"] == "Nodule") & (frame["target"] == 1)
-    frame.loc[there, "score"] = frame.loc[there, "score"].clip(lower=0.6)
+    elsewhere = (frame["site"] != "Northern Institute") & (frame["label"] == "Nodule") & (frame["target"] == 1)
+    frame.loc[elsewhere, "score"] = (frame.loc[elsewhere, "score"] * 0.6).round(4)
     result = run(frame, "sex", "site")
     flagged = result.gaps[result.gaps["flagged"] & (result.gaps["metric"] == "sensitivity")].set_index("stratum")
     assert flagged.loc["Northern Institute", "direction"] == "better"
