@@ -61,9 +61,7 @@ def load_config(path: str | Path, model: type[C], overrides: Iterable[str] = ())
     return parse_config(_read_yaml(Path(path)), model, overrides, where=path)
 
 
-def parse_config(
-    values: dict[str, Any], model: type[C], overrides: Iterable[str] = (), *, where: object = None
-) -> C:
+def parse_config(values: dict[str, Any], model: type[C], overrides: Iterable[str] = (), *, where: object = None) -> C:
     """Validate ``values`` as ``model``; ``where`` names their origin in error messages."""
     for override in overrides:
         values = _overridden(values, override)

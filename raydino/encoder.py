@@ -22,7 +22,7 @@ from raydino.artifacts.run import RUN
 from raydino.config import parse_config
 from raydino.errors import UserError
 from raydino.nn.hf_layout import from_hf, hf_config, to_hf
-from raydino.nn.vit import ViTConfig, VisionTransformer
+from raydino.nn.vit import VisionTransformer, ViTConfig
 
 GOLDEN_TOLERANCE = 1e-3  # between machines and thread counts; a wrong weight differs by far more
 
