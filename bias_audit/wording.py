@@ -54,6 +54,7 @@ def finding_sentence(gap: pd.Series, counts: pd.Series, titles: dict[str, str], 
     """One flagged gap: the figure with interval and counts, against everyone else."""
     metric = metric_named(str(gap["metric"]))
     level = f"{100 * confidence:g}{NBSP}%"
+    equals = "" if gap["p_adjusted"] < 0.001 else "= "
     positive = "" if counts["n_positive"] == counts["n_images"] else f", {int(counts['n_positive']):,} with the finding"
     return (
         f"{metric.title} for {gap['label']} was {number(gap['estimate'])} "
@@ -61,7 +62,7 @@ def finding_sentence(gap: pd.Series, counts: pd.Series, titles: dict[str, str], 
         f"{int(counts['n_images']):,} films of {int(counts['n_patients']):,} patients{positive}) in "
         f"{who(str(gap['axis']), str(gap['stratum']), titles)}, against {number(gap['rest'])} in everyone else: "
         f"{gap['direction']} by {number(abs(gap['gap']))} (gap {number(gap['gap'])}, {level} interval "
-        f"{interval(gap['ci_low'], gap['ci_high'])}, adjusted p {p_text(gap['p_adjusted'])})."
+        f"{interval(gap['ci_low'], gap['ci_high'])}, adjusted p {equals}{p_text(gap['p_adjusted'])})."
     )
 
 

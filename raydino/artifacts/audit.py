@@ -40,7 +40,7 @@ GAPS = Table(
         Column("ci_low", "float", nullable=True),
         Column("ci_high", "float", nullable=True),
         Column("p_value", "float", nullable=True),
-        Column("p_adjusted", "float", nullable=True),  # Benjamini-Hochberg over the whole table
+        Column("p_adjusted", "float", nullable=True),  # Benjamini-Hochberg over all labels, see bias_audit/flags.py
         Column("direction", "string", nullable=True),  # worse or better than everyone else
         Column("flagged", "bool"),
         Column("explained_by", "string", nullable=True),  # "axis: stratum" without whose films the gap vanishes
