@@ -38,6 +38,7 @@ View = Literal["PA", "AP", "LATERAL", "UNKNOWN"]
 class Recipe(Config):
     """What every adapter's recipe holds; a head's own recipe adds to it."""
 
+    seed: int = Field(ge=0)
     views: tuple[View, ...] = Field(min_length=1)  # films of these views are fitted and predicted
     epochs: int = Field(gt=0)  # at most; the best epoch on validation is kept
     patience: int = Field(gt=0)  # epochs without a better validation loss before fitting stops
@@ -56,7 +57,6 @@ class AdapterConfig(Config):
     """The frame of every adapter's config file."""
 
     kind: str
-    seed: int = Field(default=0, ge=0)
     recipe: Recipe
     runtime: Runtime = Runtime()
 
@@ -68,6 +68,7 @@ class Evaluation:
     table: pd.DataFrame
     per_label: dict[str, dict[str, float | None]]
     overall: dict[str, float | None]  # macro means
+    headline: float | None  # the one of them that sums the task up: AUROC, Dice, F1
     notes: dict[str, str] = field(default_factory=dict)  # label: why a figure is undefined
 
     def metrics(self, *, task: str, split: str) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class Evaluation:
             "n_films": int(self.table["sample_id"].nunique()),
             "per_label": self.per_label,
             "overall": self.overall,
+            "headline": self.headline,
             "notes": self.notes,
         }
 
@@ -121,7 +123,7 @@ class Adapter(nn.Module, ABC):
     def known(self, targets: Tensor) -> Tensor:
         """[N] bool: films that teach anything at all."""
 
-    def observe(self, films: FilmFeatures, targets: Tensor) -> None:  # noqa: B027 - optional
+    def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         """Look once at the training films before fitting, for fixed statistics and first guesses."""
 
     @abstractmethod

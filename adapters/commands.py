@@ -61,7 +61,7 @@ def fit_(
     dataset, frozen = Dataset.open(data), Encoder.load(encoder)
     inputs = {"encoder": frozen.spec.fingerprint, "dataset": dataset.header.fingerprint}
     with creating(
-        out, ADAPTER, config=settings.resolved(), seed=settings.seed, inputs=inputs, overwrite=overwrite
+        out, ADAPTER, config=settings.resolved(), seed=settings.recipe.seed, inputs=inputs, overwrite=overwrite
     ) as directory:
         cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
         fitted = fit(settings, frozen, dataset, cached)

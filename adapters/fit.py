@@ -51,7 +51,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
     encoder.spec.require_same_pixels(dataset)
     cls: type[Adapter] = ADAPTERS.get(config.kind)
     device = pick_device(config.runtime.device)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.recipe.seed)
     with _seeded(generator):
         adapter = cls.begin(config, encoder.spec, dataset).to(device)
         wanted = {split: _teaching(adapter, dataset, split) for split in ("train", "val")}

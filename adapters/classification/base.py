@@ -134,7 +134,7 @@ class ClassificationAdapter(Adapter):
         overall = {
             name: mean_of(row[name] for row in per_label.values()) for name in ("auroc", "sensitivity", "specificity")
         }
-        return Evaluation(pd.concat(parts, ignore_index=True), per_label, overall, notes)
+        return Evaluation(pd.concat(parts, ignore_index=True), per_label, overall, overall["auroc"], notes)
 
     def _probability(self, films: FilmFeatures) -> npt.NDArray[np.float64]:
         """[N, L] over all films."""

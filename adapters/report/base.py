@@ -74,7 +74,7 @@ class ReportAdapter(Adapter):
             if reason := one_class_reason(target):
                 notes[label] = f"undefined: {reason}"
         overall = {name: mean_of(row[name] for row in per_label.values()) for name in _FIGURES}
-        return Evaluation(table, per_label, overall, notes)
+        return Evaluation(table, per_label, overall, overall["f1"], notes)
 
     def _mentions(self, texts: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         labeller = Labeller(self.labels)

@@ -150,7 +150,7 @@ class SegmentationAdapter(Adapter):
             if not per_label[structure]["n_reference"]:
                 notes[structure] = "undefined: no film has a reference mask"
         overall = {name: mean_of(row[name] for row in per_label.values()) for name in MaskMetrics._fields}
-        return Evaluation(pd.concat(tables, ignore_index=True), per_label, overall, notes)
+        return Evaluation(pd.concat(tables, ignore_index=True), per_label, overall, overall["dice"], notes)
 
     def at_film_size(
         self, probability: npt.NDArray[np.float32], structure: str, dataset: Dataset, sample_id: str
