@@ -81,7 +81,7 @@ class Demo:
         features = self._embed(dataset, encoder, out / "features")
         tasks = [
             Task("findings", "classification.yaml", bool(opened.label_names), "labels"),
-            Task("lungs", "segmentation.yaml", bool(opened.structures), "masks"),
+            Task("lungs", "segmentation_conv.yaml", bool(opened.structures), "masks"),
             Task("report", "report.yaml", len(opened.reports) > 0, "reports"),
         ]
         for task in tasks:
@@ -138,18 +138,18 @@ class Demo:
 
     def _summarise(self, report: Path | None, seconds: float) -> None:
         table = Table(title="what it found, on the test split", title_justify="left")
-        for column in ("", "measure", "here", "baseline", "the baseline is"):
+        for column in ("measure", "here", "baseline", "the baseline is"):
             table.add_column(column)
-        rows = [
-            ("findings", "macro AUROC", "findings", "findings-random", "the same network at random initialisation"),
-            ("lungs", "mean Dice", "lungs", None, ""),
-            ("report", "macro F1 of findings", "report", "report-blind", "a decoder that never sees the film"),
-        ]
-        for name, measure, here, baseline, meaning in rows:
-            value = self._headline(here)
+        rows = (
+            ("findings, macro AUROC", "findings", "auroc", "findings-random", "the same network, random weights"),
+            ("lungs and heart, mean Dice", "lungs", "dice", None, ""),
+            ("report, balanced accuracy of findings", "report", "balanced_accuracy", "report-blind", "a blind decoder"),
+        )
+        for measure, here, key, baseline, meaning in rows:
+            value = self._overall(here, key)
             if value is not None:
-                other = self._headline(baseline) if baseline else None
-                table.add_row(name, measure, f"{value:.3f}", "" if other is None else f"{other:.3f}", meaning)
+                other = self._overall(baseline, key) if baseline else None
+                table.add_row(measure, f"{value:.3f}", "" if other is None else f"{other:.3f}", meaning)
         self._console.print()
         self._console.print(table)
         self._console.print("[dim]Research use only, never a diagnosis.[/dim]")
@@ -157,11 +157,11 @@ class Demo:
             self._console.print(f"the audit, for a person to read: {report.resolve()}", highlight=False, soft_wrap=True)
         self._console.print(f"{seconds / 60:.1f} minutes in all", highlight=False)
 
-    def _headline(self, task: str) -> float | None:
+    def _overall(self, task: str, key: str) -> float | None:
         path = self.out / f"predictions-{task}" / "metrics.json"
         if not path.is_file():
             return None
-        value = json.loads(path.read_text(encoding="utf-8")).get("headline")
+        value = json.loads(path.read_text(encoding="utf-8"))["overall"].get(key)
         return None if value is None else float(value)
 
 

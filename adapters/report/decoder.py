@@ -1,8 +1,11 @@
 """A small autoregressive decoder over projected patch tokens, trained from nothing on the training reports.
 
-The film stands before the text as a prefix of vectors: CLS and the patch tokens, averaged over a coarser
-grid, standardised and projected to the decoder's width. The decoder is a transformers causal language
-model (Llama's layout) fed by ``inputs_embeds``; the loss counts text only.
+The film stands before the text as a prefix of vectors: the patch tokens averaged over a coarser grid, and
+one vector that tells which findings the film shows. Those findings are read from all places by a linear
+layer and learnt from what the training reports themselves mention: with a few hundred reports the text
+alone does not teach a decoder to look. Features are standardised place by place: what differs between
+places of one film is far larger than what differs between films, and says nothing. The decoder is a
+transformers causal language model (Llama's layout) fed by ``inputs_embeds``; its loss counts text only.
 """
 
 from __future__ import annotations
@@ -68,9 +71,13 @@ class ReportDecoder(ReportAdapter):
         super().__init__(config, spec, labels)
         recipe = config.recipe
         self.tokenizer = tokenizer
-        self.standardise_cls, self.standardise_patch = Standardise(spec.embed_dim), Standardise(spec.embed_dim)
+        n_places = 1 + recipe.prefix_grid**2
+        self.standardise = Standardise(n_places * spec.embed_dim)
         self.project = nn.Linear(spec.embed_dim, recipe.width)
-        self.position = nn.Parameter(0.02 * torch.randn(1 + recipe.prefix_grid**2, recipe.width))
+        self.find = nn.Linear(n_places * spec.embed_dim, len(labels))
+        self.tell = nn.Linear(len(labels), recipe.width)
+        self.labeller = Labeller(labels)
+        self.position = nn.Parameter(0.02 * torch.randn(n_places, recipe.width))
         self.dropout = nn.Dropout(recipe.dropout)
         self.decoder = AutoModelForCausalLM.from_config(
             LlamaConfig(
@@ -112,40 +119,58 @@ class ReportDecoder(ReportAdapter):
         self.tokenizer.save(str(directory / "tokenizer.json"))
 
     def targets(self, dataset: Dataset, sample_ids: Sequence[str]) -> Tensor:
-        """[N, T] tokens; all pad where there is no report."""
-        return encode(self.tokenizer, texts_of(dataset, sample_ids), self.config.recipe.max_tokens)
+        """[N, L + T] 1 / 0 for each finding that the report mentions, then its tokens; pad without a report."""
+        texts = texts_of(dataset, sample_ids)
+        found = [[self.labeller.mentions(text or "")[label] for label in self.labels] for text in texts]
+        tokens = encode(self.tokenizer, texts, self.config.recipe.max_tokens)
+        return torch.cat([torch.tensor(found).long(), tokens], dim=1)
 
     def known(self, targets: Tensor) -> Tensor:
-        return (targets != PAD).any(dim=1)
+        return (targets[:, len(self.labels) :] != PAD).any(dim=1)
 
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
-        self.standardise_cls.observe(output.cls for _, output in films.batches())
-        self.standardise_patch.observe(output.patches for _, output in films.batches())
+        self.standardise.observe(self._places(output).flatten(1) for _, output in films.batches())
+
+    def _places(self, output: EncoderOutput) -> Tensor:
+        """[B, P, D] CLS first, then the grid row by row."""
+        patches = output.patches.permute(0, 3, 1, 2)
+        pooled = F.adaptive_avg_pool2d(patches, self.config.recipe.prefix_grid).flatten(2).transpose(1, 2)
+        return torch.cat([output.cls[:, None], pooled], dim=1)
 
     def prefix(self, output: EncoderOutput) -> Tensor:
-        """[B, P, W] CLS first, then the grid row by row; without the film when blind."""
-        grid = self.config.recipe.prefix_grid
-        patches = self.standardise_patch(output.patches).permute(0, 3, 1, 2)
-        pooled = F.adaptive_avg_pool2d(patches, grid).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.standardise_cls(output.cls)[:, None], pooled], dim=1)
-        if self.config.recipe.blind:
-            tokens = torch.zeros_like(tokens)
-        return self.project(tokens) / math.sqrt(tokens.shape[-1]) + self.position
+        """[B, P, W] the grid row by row, last the findings, next to the text; without the film when blind."""
+        return self._look(output)[0]
 
-    def forward(self, output: EncoderOutput, tokens: Tensor) -> Tensor:
-        """[B, T, V] logits of the token that follows each of ``tokens`` [B, T]."""
-        prefix = self.prefix(output)
+    def _look(self, output: EncoderOutput) -> tuple[Tensor, Tensor]:
+        """The prefix [B, P, W] and the logits of the findings [B, L]."""
+        flat = self.standardise(self._places(output).flatten(1))
+        if self.config.recipe.blind:
+            flat = torch.zeros_like(flat)
+        n_places = len(self.position)
+        cells = flat.unflatten(1, (n_places, -1))[:, 1:]
+        cells = self.project(cells / math.sqrt(cells.shape[-1]))
+        logits = self.find(self.dropout(flat) / math.sqrt(n_places))
+        told = self.tell(2 * logits.sigmoid() - 1)
+        return torch.cat([cells, told[:, None]], dim=1) + self.position, logits
+
+    def forward(self, output: EncoderOutput, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T, V] logits of the token that follows each of ``tokens`` [B, T], and those of the findings [B, L]."""
+        prefix, findings = self._look(output)
         text = self.decoder.get_input_embeddings()(tokens)
         embedded = self.dropout(torch.cat([prefix, text], dim=1))
-        return self.decoder(inputs_embeds=embedded, use_cache=False, logits_to_keep=tokens.shape[1]).logits
+        decoded = self.decoder(inputs_embeds=embedded, use_cache=False, logits_to_keep=tokens.shape[1])
+        return decoded.logits, findings
 
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """Mean negative log-likelihood a token of each film's report."""
-        longest = int((target != PAD).sum(dim=1).max())
-        tokens, following = target[:, : longest - 1], target[:, 1:longest]
-        logits = self(output, tokens).transpose(1, 2)
-        each = F.cross_entropy(logits, following, ignore_index=PAD, reduction="none").sum(dim=1)
-        return (each / (following != PAD).sum(dim=1).clamp(min=1))[:, None]
+        """[B, 1] mean negative log-likelihood a token of each film's report, plus that of its findings."""
+        found, words = target[:, : len(self.labels)], target[:, len(self.labels) :]
+        longest = int((words != PAD).sum(dim=1).max())
+        tokens, following = words[:, : longest - 1], words[:, 1:longest]
+        logits, findings = self(output, tokens)
+        each = F.cross_entropy(logits.transpose(1, 2), following, ignore_index=PAD, reduction="none").sum(dim=1)
+        text = each / (following != PAD).sum(dim=1).clamp(min=1)
+        finding = F.binary_cross_entropy_with_logits(findings, found.to(findings), reduction="none").mean(dim=1)
+        return (text + finding)[:, None]
 
     @torch.no_grad()
     def write(self, output: EncoderOutput) -> list[str]:

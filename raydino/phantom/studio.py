@@ -22,7 +22,7 @@ from raydino.phantom.sites import LAKESIDE, Site
 PLANTED_FINDING = "Pleural Effusion"
 PLANTED_SEX = "F"
 PLANTED_SITE = LAKESIDE
-PLANTED_CONTRAST = 0.3  # of an effusion's true density in the planted stratum
+PLANTED_CONTRAST = 0.1  # of an effusion's true density in the planted stratum
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,14 @@ LABEL_NAMES = ("No Finding", "Cardiomegaly", "Pleural Effusion", "Nodule")
 STRUCTURES = ("heart", "lungs")
 ROWS, COLS = 56, 48
 _SPLITS = ("train", "train", "train", "val", "test")
-_VIEWS = ("PA", "PA", "PA", "AP", "PA", "PA", "UNKNOWN", "PA", "PA", "LATERAL")
+_VIEWS = ("PA", "PA", "PA", "AP", "PA", "PA", "UNKNOWN", "PA", "PA", "AP", "LATERAL")  # 11: no multiple of a split
 
 
 def tiny_dataset(path: str | Path, *, n_patients: int = 20, seed: int = 0, overwrite: bool = False) -> Dataset:
     """Write a dataset artifact at ``path``: two films a patient, [56, 48] uint8, and one rejected row.
 
-    Three fifths of the patients are train, one fifth each val and test. Every tenth film is LATERAL and
-    every tenth of unknown view; every seventh has no masks, every eighth no spacing, every ninth no
+    Three fifths of the patients are train, one fifth each val and test. Every eleventh film is LATERAL and
+    every eleventh of unknown view; every seventh has no masks, every eighth no spacing, every ninth no
     report, and a label is unknown (NaN) on every eleventh.
     """
     path = Path(path)
