@@ -13,7 +13,11 @@ _SHORT = {
     "sensitivity": "sens.",
     "specificity": "spec.",
     "threshold": "thr.",
+    "n_mentioned": "named",
+    "n_reference": "n",
+    "accuracy": "acc.",
     "balanced_accuracy": "bal. acc.",
+    "f1_of_reference": "f1 ref.",
 }
 
 

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from adapters.thresholds import best_dice, youden
+
+
+def test_youden_reaches_the_largest_j_of_the_roc_curve() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        target = (rng.random(60) < 0.3).astype(float)
+        score = np.round((target + rng.normal(0, 1, 60)), 1)  # rounding makes ties
+        false_positive, true_positive, _ = roc_curve(target, score)
+        decision = score >= youden(target, score)
+        j = decision[target == 1].mean() - decision[target == 0].mean()
+        assert j == pytest.approx((true_positive - false_positive).max())
+
+
+def test_youden_lies_between_the_classes_and_takes_the_middle_of_equal_ones() -> None:
+    assert youden(np.array([0.0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])) == pytest.approx(0.5)
+    assert youden(np.array([0.0, 1]), np.array([0.3, 0.3])) == pytest.approx(0.3)
+    with pytest.raises(ValueError, match="positives and negatives"):
+        youden(np.ones(3), np.arange(3.0))
+
+
+def test_best_dice_finds_the_planted_threshold() -> None:
+    mask = np.zeros((2, 4, 4), bool)
+    mask[:, :2] = True
+    probability = np.where(mask, 0.32, 0.27)
+    assert best_dice(probability, mask) == pytest.approx(0.30)
+
+
+def test_best_dice_counts_two_empty_masks_as_agreement() -> None:
+    assert best_dice(np.full((3, 4, 4), 0.6), np.zeros((3, 4, 4), bool)) == pytest.approx(0.65)
