@@ -86,7 +86,7 @@ def _exudate(grid: Grid, layout: FrontalLayout, parts: SoftParts, spot: Consolid
     y = layout.at(spot.v)
     radius = np.sqrt(((grid.x - x) / spot.wide_mm) ** 2 + ((grid.y - y) / spot.tall_mm) ** 2)
     ragged = radius + 0.16 * grid.noise(rng, 26.0) + 0.09 * grid.noise(rng, 9.0)
-    dense = 1.0 / (1.0 + np.exp((ragged - 1.0) * 6.0))
+    dense = 1.0 / (1.0 + np.exp(np.clip((ragged - 1.0) * 6.0, -40.0, 40.0)))
     if side == RIGHT and spot.lobe in ("upper", "middle"):
         fissure = layout.at(0.50) + 0.04 * (grid.x - x)
         beyond = (grid.y - fissure) if spot.lobe == "upper" else (fissure - grid.y)
