@@ -102,8 +102,7 @@ class Demo:
 
     def _pretrain(self, dataset: Path, run: Path, overrides: Sequence[str]) -> None:
         config = self.configs / "pretrain.yaml"
-        words = ("pretrain", config, "--data", dataset, "--out", run, *overrides)
-        self.step(*words, writes=run, reads=[config, dataset])
+        self.step("pretrain", config, "--data", dataset, "--out", run, *overrides, writes=run, reads=[config, dataset])
 
     def _embed(self, dataset: Path, encoder: Path, features: Path) -> Path:
         words = ("embed", dataset, "--encoder", encoder, "--out", features)

@@ -53,7 +53,8 @@ def unit_range(film: Film) -> npt.NDArray[np.float32]:
 
 def whole_film(film: Film, side: int) -> npt.NDArray[np.float32]:
     """The film resized by area to [1, side, side], float32 in 0..1."""
-    return cv2.resize(unit_range(film), (side, side), interpolation=cv2.INTER_AREA)[None]
+    square = cv2.resize(unit_range(film), (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(square, np.float32)[None]
 
 
 def mean_std(films: Films, *, at_most: int = 512) -> tuple[float, float]:

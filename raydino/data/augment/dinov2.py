@@ -47,7 +47,8 @@ def _photometric(image: Image, blur: float, solarize: float, rng: np.random.Gene
         image = _jitter(image, rng)
     if rng.random() < blur:
         sigma = rng.uniform(*BLUR_SIGMA_PIXELS)
-        image = cv2.GaussianBlur(np.ascontiguousarray(image[0]), (9, 9), sigma)[None]
+        blurred = cv2.GaussianBlur(np.ascontiguousarray(image[0]), (9, 9), sigma)
+        image = np.asarray(blurred, np.float32)[None]
     if rng.random() < solarize:
         image = np.where(image >= SOLARIZE_ABOVE, 1 - image, image)
     return np.ascontiguousarray(image, dtype=np.float32)

@@ -43,4 +43,4 @@ def random_resized_crop(image: Image, size: int, scale: tuple[float, float], rng
     box = np.ascontiguousarray(image[0, top : top + height, left : left + width])
     shrinks = height > size and width > size
     resized = cv2.resize(box, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return np.clip(resized, 0.0, 1.0)[None]
+    return np.clip(resized, 0.0, 1.0, dtype=np.float32)[None]
