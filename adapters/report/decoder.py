@@ -169,8 +169,8 @@ class ReportDecoder(ReportAdapter):
         logits, findings = self(output, tokens)
         each = F.cross_entropy(logits.transpose(1, 2), following, ignore_index=PAD, reduction="none").sum(dim=1)
         text = each / (following != PAD).sum(dim=1).clamp(min=1)
-        finding = F.binary_cross_entropy_with_logits(findings, found.to(findings), reduction="none").mean(dim=1)
-        return (text + finding)[:, None]
+        finding = F.binary_cross_entropy_with_logits(findings, found.to(findings), reduction="none").sum(dim=1)
+        return (text + finding / max(1, len(self.labels)))[:, None]
 
     @torch.no_grad()
     def write(self, output: EncoderOutput) -> list[str]:
