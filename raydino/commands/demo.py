@@ -19,7 +19,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where everything is written. A second run continues there.")] = Path(
         "demo"
     ),
-    patients: Annotated[int, typer.Option(min=20, help="Patients of the synthetic archive.")] = 1000,
+    patients: Annotated[int, typer.Option(min=20, help="Patients of the synthetic archive.")] = 1200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic archive.")] = 0,
     configs: Annotated[
         Path | None, typer.Option(help="The folder of the tiny configs; by default the project's configs/tiny.")
