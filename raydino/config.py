@@ -106,7 +106,8 @@ def _overridden(values: dict[str, Any], override: str) -> dict[str, Any]:
 
 
 def _user_error(error: ValidationError, model: type[BaseModel], where: object) -> UserError:
-    fault = error.errors()[0]
+    # A misspelt key is missing and unknown at once: the unknown one tells the user more.
+    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     location = [part for part in fault["loc"] if isinstance(part, str | int)]
     dotted = ".".join(str(part) for part in location) or "(top level)"
     if fault["type"] == "extra_forbidden":

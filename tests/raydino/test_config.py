@@ -58,6 +58,7 @@ def test_faults_name_the_path(path, override, message):
         ("optimizer: {", "not valid YAML"),
         ("- 1", "must be a mapping"),
         ("kind: a", "missing key 'optimizer'"),
+        ("optimizer: {peek_lr: 1}", r"unknown key 'optimizer.peek_lr'; did you mean 'peak_lr'\?"),
     ],
 )
 def test_broken_files(path, text, message):
