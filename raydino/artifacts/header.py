@@ -131,7 +131,7 @@ def creating(
     old artifact stays until the new one is complete.
     """
     target = Path(target)
-    refuse_existing(target, overwrite=overwrite)
+    refuse_existing(target, overwrite=overwrite, schema=schema)
     made_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def creating(
                 parent.rmdir()
 
 
-def refuse_existing(target: Path, *, overwrite: bool) -> None:
+def refuse_existing(target: Path, *, overwrite: bool, schema: Schema | None = None) -> None:
     """Raise UserError when ``target`` exists and may not be replaced."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
@@ -166,6 +166,11 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
     if not (target / HEADER_NAME).is_file():
         raise UserError(
             "is not an artifact of raydino, so it is not overwritten", where=target, remedy="choose another --out"
+        )
+    found = read_header(target).schema
+    if schema and found != schema.name:
+        raise UserError(
+            f"is a {found}; a {schema.name} does not overwrite it", where=target, remedy="choose another --out"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -53,10 +54,8 @@ class Run:
 
     def start(self, *, overwrite: bool) -> None:
         """Make the directory a run."""
-        refuse_existing(self.directory, overwrite=overwrite)
-        if overwrite and self.directory.exists():
-            for stale in ("metrics.jsonl", *(f"checkpoints/{p.name}" for p in self._checkpoints.glob("*"))):
-                (self.directory / stale).unlink(missing_ok=True)
+        refuse_existing(self.directory, overwrite=overwrite, schema=RUN)
+        shutil.rmtree(self.directory, ignore_errors=True)  # an old encoder must not pass for the new run's
         recipe = self.config.recipe.resolved()
         start_run(self.directory, config=recipe, seed=self.config.recipe.seed, inputs=self._inputs)
         text = yaml.safe_dump(self.config.resolved(), sort_keys=False)
@@ -158,7 +157,7 @@ def pretrain(
     """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all."""
     keep_freed_memory()
     if not resume:
-        refuse_existing(directory, overwrite=overwrite)
+        refuse_existing(directory, overwrite=overwrite, schema=RUN)
     run = Run(config, dataset, directory)
     if resume:
         run.resume()

@@ -175,3 +175,15 @@ with stopping_on_signals() as stop:
     one, other = weights(tmp_path / "straight"), weights(tmp_path / "torn")
     for name, tensor in one[1].items():
         assert torch.equal(tensor, other[1][name]), name
+
+
+def test_overwriting_leaves_no_old_encoder_and_no_other_artifact(dataset, tmp_path):
+    run(dataset, tmp_path / "run", stop_after=5)
+    (tmp_path / "run" / "encoder" / "mark").touch()
+    run(dataset, tmp_path / "run", overwrite=True, stop_after=1)
+    assert not (tmp_path / "run" / "encoder" / "mark").exists()
+    assert Encoder.load(tmp_path / "run").card.steps == 1
+    other = tiny_dataset(tmp_path / "other", seed=9)
+    with pytest.raises(UserError, match="is a dataset; a run does not overwrite it"):
+        run(dataset, other.path, overwrite=True)
+    assert Dataset.open(other.path).accepted.shape == other.accepted.shape
