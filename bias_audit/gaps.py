@@ -46,22 +46,22 @@ def null_error(parts: Sequence[Part]) -> Floats:
 
 
 def gap_p_value(
-    estimate: Floats, rest: Floats, error: Floats, films: Floats, films_rest: Floats, step: float
+    estimate: Floats, rest: Floats, everyone: float, error: Floats, films: Floats, films_rest: Floats, step: float
 ) -> Floats:
     """Two-sided p-values [strata]: the larger of a normal and a beta tail with standard error ``error``.
 
-    The beta stands for the side with fewer effective ``films``, its mean is the other side. ``step``: films by
-    which a share can move at all (1, or 0 for a measure without steps); half of it is a continuity correction.
+    The beta stands for the side with fewer effective ``films``. Its mean is ``everyone``: if there is no
+    difference, that is the value of either side, and ``error`` is its spread too. ``step``: films by which a
+    share can move at all (1, or 0 for a measure without steps); half of it is a continuity correction.
     """
-    small, large = np.where(films <= films_rest, (estimate, rest), (rest, estimate))
-    gap = small - large
+    gap = np.where(films <= films_rest, estimate - rest, rest - estimate)
     half = np.minimum(step / 2 / np.minimum(films, films_rest), np.abs(gap))
     with np.errstate(divide="ignore", invalid="ignore"):
         normal = 2 * stats.norm.sf((np.abs(gap) - half) / error)
-        size = large * (1 - large) / error**2 - 1
-    curve = stats.beta(large * size, (1 - large) * size)
-    corrected = small - np.sign(gap) * half
-    skewed = 2 * np.where(gap < 0, curve.cdf(corrected), curve.sf(corrected))
+        size = everyone * (1 - everyone) / error**2 - 1
+    curve = stats.beta(everyone * size, (1 - everyone) * size)
+    seen = everyone + gap - np.sign(gap) * half
+    skewed = 2 * np.where(gap < 0, curve.cdf(seen), curve.sf(seen))
     p_value = np.minimum(1, np.where(size > 0, np.fmax(normal, skewed), 1.0))
     return np.where(error > 0, p_value, np.where(gap == 0, 1.0, np.nan))
 
@@ -135,7 +135,7 @@ def _numbers(
     boot_low, boot_high = percentile_interval((inside - outside)[:, 1:], confidence)
     films, films_rest = (independent_films(side, everyone) for side in (parts, rests))
     step = float(isinstance(metric, MeanMetric) and metric.binary)
-    p_value = gap_p_value(estimate, rest, error, films, films_rest, step)
+    p_value = gap_p_value(estimate, rest, everyone, error, films, films_rest, step)
     low, high = np.clip(np.fmin(low, boot_low), -1, 1), np.clip(np.fmax(high, boot_high), -1, 1)
     columns = (estimate, rest, estimate - rest, error, low, high, p_value)
     return {name: _spread(column, ok) for name, column in zip(names, columns, strict=True)}

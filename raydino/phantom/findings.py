@@ -20,7 +20,7 @@ LABELS = (NO_FINDING, *FINDINGS)
 NO_FINDING_SHARE = 0.40
 _COUNT_SHARES = (0.60, 0.28, 0.12)  # one, two or three findings in the others
 # Effusion is the most common: the planted bias must be measurable in one stratum of a small test split.
-_WEIGHTS = {CARDIOMEGALY: 1.0, EFFUSION: 1.7, PNEUMOTHORAX: 0.9, CONSOLIDATION: 1.0, NODULE: 0.8}
+_WEIGHTS = {CARDIOMEGALY: 1.0, EFFUSION: 2.2, PNEUMOTHORAX: 0.9, CONSOLIDATION: 1.0, NODULE: 0.8}
 # Lobes: name, lowest and highest v of the centre, reach in v, and where a fissure cuts the opacity off.
 LOBES = {
     RIGHT: {"upper": (0.20, 0.34), "middle": (0.62, 0.74), "lower": (0.72, 0.90)},
@@ -137,7 +137,7 @@ def _placed(rng: np.random.Generator, names: set[str], healthy_ctr: float) -> Fi
 
 
 def _effusion_height(rng: np.random.Generator) -> float:
-    low, high = ((45.0, 70.0), (70.0, 110.0), (110.0, 160.0))[int(rng.choice(3, p=(0.35, 0.40, 0.25)))]
+    low, high = ((55.0, 70.0), (70.0, 110.0), (110.0, 170.0))[int(rng.choice(3, p=(0.15, 0.45, 0.40)))]
     return float(rng.uniform(low, high))
 
 

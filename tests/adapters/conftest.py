@@ -38,7 +38,7 @@ CLASSIFICATION = {
         "seed": 0,
         "views": ["PA", "AP", "UNKNOWN"],
         "labels": "all",
-        "readout": "grid",
+        "readout": "grid_3",
         "l2": [0.03, 0.3],
         "epochs": 20,
         "patience": 20,

@@ -12,8 +12,10 @@ from bias_audit.intervals import wilson_interval
 def shares(hits: int, films: int, hits_rest: int, films_rest: int) -> float:
     pooled = (hits + hits_rest) / (films + films_rest)
     error = np.sqrt(pooled * (1 - pooled) * (1 / films + 1 / films_rest))
-    values = (hits / films, hits_rest / films_rest, error, films, films_rest)
-    return float(gap_p_value(*(np.array([float(v)]) for v in values), step=1.0)[0])
+    share, rest, spread, n, n_rest = (
+        np.array([float(v)]) for v in (hits / films, hits_rest / films_rest, error, films, films_rest)
+    )
+    return float(gap_p_value(share, rest, pooled, spread, n, n_rest, step=1.0)[0])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_either_side_gives_the_same_p_value() -> None:
 def test_no_gap_no_evidence() -> None:
     zero = np.zeros(1)
     films = np.full(1, 10.0)
-    assert gap_p_value(np.ones(1), np.ones(1), zero, films, films, 1.0)[0] == 1.0
+    assert gap_p_value(np.ones(1), np.ones(1), 1.0, zero, films, films, 1.0)[0] == 1.0
     assert shares(8, 10, 80, 100) == 1.0
 
 

@@ -19,9 +19,9 @@ def test_readouts() -> None:
     output = EncoderOutput(torch.full((2, 3), -1.0), torch.zeros(2, 0, 3), patches)
     assert readout(output, "cls").tolist() == [[-1.0] * 3] * 2
     torch.testing.assert_close(readout(output, "cls_mean")[:, 3:], patches.mean((1, 2)))
-    grid = readout(output, "grid").view(2, 3, 3, 3)  # [B, D, row, column]
+    grid = readout(output, "grid_3").view(2, 3, 3, 3)  # [B, D, row, column]
     torch.testing.assert_close(grid[1, :, 0, 2], patches[1, :2, 4:].mean((0, 1)))
-    assert [readout_width(kind, 3) for kind in ("cls", "cls_mean", "grid")] == [3, 6, 27]
+    assert [readout_width(kind, 3) for kind in ("cls", "cls_mean", "grid_3", "grid_12")] == [3, 6, 27, 432]
 
 
 def test_the_objective_is_penalised_logistic_regression(
