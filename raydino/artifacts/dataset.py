@@ -23,7 +23,7 @@ from raydino.artifacts.images import Location, read_film
 from raydino.artifacts.table import Column, Table
 from raydino.errors import UserError
 
-DATASET = Schema("dataset", 1)
+DATASET = Schema("dataset", 2)
 SPLITS = ("train", "val", "test")
 SEXES = ("F", "M", "O", "UNKNOWN")
 
@@ -35,7 +35,9 @@ MANIFEST = Table(
         Column("study_id", "string", nullable=True),
         Column("source", "string"),  # which reader it came through
         Column("split", "string", nullable=True),
+        Column("official_split", "string", nullable=True),  # what the source says, null where it says nothing
         Column("modality", "string", nullable=True),
+        Column("manufacturer", "string", nullable=True),  # a known maker or OTHER
         Column("view", "string", nullable=True),  # PA, AP, LATERAL or UNKNOWN
         Column("rows", "float", nullable=True),  # of the stored film
         Column("cols", "float", nullable=True),
@@ -63,6 +65,8 @@ DEMOGRAPHICS = Table(
         Column("sex", "string"),  # one of SEXES
         Column("population", "string"),  # country or group; UNKNOWN allowed, null not
         Column("site", "string"),
+        Column("race", "string"),  # race or ethnicity; UNKNOWN allowed, null not, here and below
+        Column("insurance", "string"),
     ),
 )
 LABELS = Table("labels", (Column("sample_id", "string"),), others="float")  # 1 / 0 / null, one column a label

@@ -120,6 +120,9 @@ def _merged(collected: Collected, row: Known) -> Known:
         sex=sex_of(first("sex") or ""),
         population=first("population"),
         site=first("site"),
+        race=first("race"),
+        insurance=first("insurance"),
+        spacing_mm=image.spacing_mm,
     )
 
 

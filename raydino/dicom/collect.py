@@ -74,11 +74,11 @@ def collect(reader: Reader, work: Work, spool: Spool, workers: int) -> list[Coll
     outcomes = process_map(
         partial(read_film, work),
         reader.images(),
-        workers=max(1, min(workers, len(reader))),
+        workers=max(1, min(workers, reader.total() or workers)),
         timeout_seconds=FILE_SECONDS,
         prepare=prepare_worker,
     )
-    return [_spooled(*outcome, spool) for outcome in track(outcomes, "ingest", total=len(reader))]
+    return [_spooled(*outcome, spool) for outcome in track(outcomes, "ingest", total=reader.total())]
 
 
 def _spooled(image: SourceImage, outcome: Reading | WorkerFailed, spool: Spool) -> Collected:

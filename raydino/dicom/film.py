@@ -23,10 +23,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from raydino.artifacts.images import encode_png
+from raydino.dicom.contrast import Contrast
 from raydino.dicom.header import FilmHeader, read_film_header
 from raydino.dicom.pixels import PixelRecipe, Rendered, render_dicom, render_image
 from raydino.dicom.screen import Rejected, require_chest_radiograph
-from raydino.readers.base import SourceImage
+from raydino.readers.base import MaskMaker, RawPixels, SourceImage
 from raydino.readers.mask_folder import MaskFolder
 
 _CHANNEL_TOLERANCE = 2  # grey levels of 255 by which the channels of a grey JPEG may differ
@@ -79,6 +80,8 @@ def read_film(work: Work, image: SourceImage) -> Reading:
     """Screen, render and encode one image."""
     header: FilmHeader | None = None
     try:
+        if image.known_corrupt:
+            raise Rejected("known_corrupt", image.known_corrupt)
         if not image.is_dicom:
             return _read_image(work, image)
         with _opened(image) as file:
@@ -100,8 +103,10 @@ def read_film(work: Work, image: SourceImage) -> Reading:
 def _opened(image: SourceImage) -> BinaryIO:
     if image.content is not None:
         return io.BytesIO(image.content)
-    assert image.path is not None
     try:
+        if image.opener is not None:
+            return image.opener()
+        assert image.path is not None
         return image.path.open("rb")
     except OSError as error:
         raise Rejected("unreadable", f"cannot be opened ({error.strerror})") from None
@@ -139,13 +144,27 @@ def _read_dataset(file: BinaryIO, *, with_pixels: bool) -> Dataset:
 def _read_image(work: Work, image: SourceImage) -> Reading:
     with _opened(image) as file:
         content = file.read()
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
-    if pixels is None:
-        raise Rejected("not_image", "neither PNG nor JPEG nor TIFF, or broken")
-    grey = _single_channel(np.asarray(pixels))
-    rendered = render_image(grey, work.recipe, spacing_mm=image.known.spacing_mm)
+    if image.raw is not None:
+        grey, bits, inverted = _raw_pixels(content, image.raw), image.raw.bits, image.raw.inverted
+    else:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+        if pixels is None:
+            raise Rejected("not_image", "neither PNG nor JPEG nor TIFF, or broken")
+        grey = _single_channel(np.asarray(pixels))
+        bits, inverted = 8 * grey.dtype.itemsize, False
+    contrast = Contrast(bits, inverted=inverted)
+    rendered = render_image(grey, contrast, work.recipe, spacing_mm=image.known.spacing_mm)
     film = _stored(rendered, (grey.shape[0], grey.shape[1]), _mask_files(work, image, ""))
-    return Reading(film=film, source_bits=8 * grey.dtype.itemsize)
+    return Reading(film=film, source_bits=bits)
+
+
+def _raw_pixels(content: bytes, layout: RawPixels) -> npt.NDArray[np.uint8 | np.uint16]:
+    """[rows, cols] of a file without a header. Raises Rejected where its size is another."""
+    dtype = np.dtype(layout.dtype)
+    if len(content) != layout.rows * layout.cols * dtype.itemsize:
+        raise Rejected("unreadable", f"not the size of {layout.rows} × {layout.cols} pixels of {dtype.itemsize} bytes")
+    values = np.frombuffer(content, dtype).reshape(layout.rows, layout.cols)
+    return values.astype(dtype.newbyteorder("=")) & dtype.type(2**layout.bits - 1)
 
 
 def _single_channel(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8 | np.uint16]:
@@ -162,19 +181,19 @@ def _single_channel(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8 | n
     return np.ascontiguousarray(grey[..., 1 if grey.shape[2] > 2 else 0])
 
 
-def _mask_files(work: Work, image: SourceImage, sop_instance_uid: str) -> dict[str, Path]:
+def _mask_files(work: Work, image: SourceImage, sop_instance_uid: str) -> dict[str, Path | MaskMaker]:
     beside = work.masks.of(sop_instance_uid, image.name) if work.masks else {}
     return {**image.masks, **beside}
 
 
-def _stored(rendered: Rendered, source_size: tuple[int, int], mask_files: Mapping[str, Path]) -> StoredFilm:
+def _stored(rendered: Rendered, source_size: tuple[int, int], mask_files: Mapping[str, Path | MaskMaker]) -> StoredFilm:
     film = rendered.film
     digest = hashlib.sha256(f"{film.dtype} {film.shape}\0".encode() + film.tobytes()).hexdigest()
     masks = {}
-    for structure, path in mask_files.items():
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    for structure, source in mask_files.items():
+        mask = _read_mask(source)
         if mask is not None and mask.shape == source_size:
-            inside = rendered.geometry.resize_mask(np.asarray(mask) > (127 if mask.max() > 1 else 0))
+            inside = rendered.geometry.resize_mask(mask)
             masks[structure] = encode_png(np.where(inside, 255, 0).astype(np.uint8))
     return StoredFilm(
         encode_png(film),
@@ -187,3 +206,14 @@ def _stored(rendered: Rendered, source_size: tuple[int, int], mask_files: Mappin
         masks=masks,
         unusable_masks=len(mask_files) - len(masks),
     )
+
+
+def _read_mask(source: Path | MaskMaker) -> npt.NDArray[np.bool_] | None:
+    """The mask at the source's size; None where it cannot be had."""
+    if not isinstance(source, Path):
+        try:
+            return source()
+        except (OSError, ValueError):
+            return None
+    mask = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
+    return None if mask is None else np.asarray(mask > (127 if mask.max() > 1 else 0))

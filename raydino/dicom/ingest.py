@@ -25,7 +25,7 @@ from raydino.dicom.splits import FRACTIONS
 from raydino.dicom.store import store
 from raydino.dicom.summary import Summary, summarise
 from raydino.errors import UserError
-from raydino.readers.base import open_reader
+from raydino.readers.base import ReaderOptions, Uncertain, open_reader
 from raydino.readers.film_table import FilmTable
 from raydino.readers.mask_folder import MaskFolder
 from raydino.readers.report_table import ReportTable
@@ -38,6 +38,7 @@ class IngestOptions:
     recipe: PixelRecipe = field(default_factory=PixelRecipe)
     reader: str | None = None
     images_csv: Path | None = None
+    uncertain: Uncertain = "unknown"
     labels: Path | None = None
     masks: Path | None = None
     reports: Path | None = None
@@ -49,7 +50,7 @@ class IngestOptions:
     overwrite: bool = False
 
 
-def ingest(source: Path, out: Path, options: IngestOptions) -> Summary:
+def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
     """Make the dataset ``out`` of ``source``. Raises UserError, and then leaves nothing behind.
 
     The result depends on the source, the sidecar files, the key, the recipe and the split seed; never
@@ -57,7 +58,8 @@ def ingest(source: Path, out: Path, options: IngestOptions) -> Summary:
     """
     refuse_existing(out, overwrite=options.overwrite)
     _refuse_crosswalk(out, options)
-    reader_name, reader = open_reader(source, options.reader, options.images_csv)
+    reader_options = ReaderOptions(options.images_csv, options.uncertain)
+    reader_name, reader = open_reader(str(source), options.reader, reader_options)
     sidecars = Sidecars(
         FilmTable(options.labels) if options.labels else None,
         ReportTable(options.reports) if options.reports else None,
@@ -115,7 +117,7 @@ def _refuse_crosswalk(out: Path, options: IngestOptions) -> None:
         raise UserError("already exists", where=options.crosswalk, remedy="choose another name or add --overwrite")
 
 
-def _require_films(entries: Sequence[Entry], source: Path) -> None:
+def _require_films(entries: Sequence[Entry], source: str | Path) -> None:
     if any(entry.accepted for entry in entries):
         return
     counts = Counter(entry.reason for entry in entries)

@@ -92,9 +92,9 @@ def render_dicom(dataset: Dataset, header: FilmHeader, recipe: PixelRecipe) -> R
     return _render(patterns, contrast_of(dataset, bits), turn, aspect, row_spacing, recipe)
 
 
-def render_image(image: Film, recipe: PixelRecipe, *, spacing_mm: float | None = None) -> Rendered:
+def render_image(image: Film, contrast: Contrast, recipe: PixelRecipe, *, spacing_mm: float | None = None) -> Rendered:
     """The film of a grayscale image without a header, [rows, cols] of uint8 or uint16. Raises Rejected."""
-    return _render(image, Contrast(8 * image.dtype.itemsize), Turn(), 1.0, spacing_mm, recipe)
+    return _render(image, contrast, Turn(), 1.0, spacing_mm, recipe)
 
 
 def _render(

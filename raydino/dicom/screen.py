@@ -14,6 +14,7 @@ REASONS = {
     "not_dicom": "the file is not DICOM",
     "not_image": "the file is not an image that can be read",
     "unreadable": "the file is DICOM or an image, but broken",
+    "known_corrupt": "the publishers list this file as broken, so it is not opened",
     "modality": "not a projection radiograph (CR, DX)",
     "not_chest": "not a film of the chest",
     "no_pixels": "the object holds no image",

@@ -78,7 +78,9 @@ def _manifest_row(
         "study_id": pseudonyms.study(known.study_id or "") if has_facts else None,
         "source": source,
         "split": entry.split,
+        "official_split": known.split,
         "modality": (header.modality or None) if header else None,
+        "manufacturer": None,
         "view": known.view if has_facts else None,
         "rows": film.rows if film else None,
         "cols": film.cols if film else None,
@@ -107,6 +109,8 @@ def _demographics_row(entry: Entry, pseudonyms: Pseudonyms, retain_institution: 
         "sex": known.sex,
         "population": stated(known.population or ""),
         "site": pseudonyms.site(known.site or "", retain=retain_institution),
+        "race": stated(known.race or ""),
+        "insurance": stated(known.insurance or ""),
     }
 
 

@@ -6,13 +6,22 @@ register theirs in the entry-point group ``raydino.readers``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from raydino.errors import UserError
 from raydino.registry import Registry
+
+# Called in a worker process, so they must be picklable: an instance of a frozen dataclass with ``__call__``.
+# They raise OSError (its strerror becomes the reason's detail) where the source does not give the bytes.
+Opener = Callable[[], BinaryIO]  # seekable
+MaskMaker = Callable[[], npt.NDArray[np.bool_]]  # [rows, cols] of the source image
+Uncertain = Literal["unknown", "present", "absent"]
 
 
 @dataclass(frozen=True)
@@ -27,35 +36,61 @@ class Known:
     sex: str | None = None
     population: str | None = None
     site: str | None = None
+    race: str | None = None  # race or ethnicity, in the source's words
+    insurance: str | None = None
     spacing_mm: float | None = None  # between the rows of the source image
 
 
 @dataclass(frozen=True)
+class RawPixels:
+    """The layout of a file that is nothing but pixels (JSRT's ``.IMG``), row by row."""
+
+    rows: int
+    cols: int
+    dtype: str  # numpy's name with byte order, 8 or 16 bits unsigned: ``>u2``
+    bits: int  # of a stored value
+    inverted: bool = False  # the lowest value is white
+
+
+@dataclass(frozen=True)
 class SourceImage:
-    """One image of a source: a file's path, or its bytes, and what else is known."""
+    """One image of a source: exactly one of ``path``, ``content`` and ``opener``, and what else is known."""
 
     name: str  # unique within the source and the same wherever it lies; never written into a dataset
     path: Path | None = None
     content: bytes | None = None
+    opener: Opener | None = None
     is_dicom: bool = True
+    raw: RawPixels | None = None  # only where is_dicom is False
     known: Known = Known()
     labels: Mapping[str, float | None] = field(default_factory=dict)  # 1 / 0 / None = present / absent / unknown
     report: str | None = None
-    masks: Mapping[str, Path] = field(default_factory=dict)  # structure → grayscale file at the image's size
+    # structure → grayscale file at the image's size, or a maker of the mask
+    masks: Mapping[str, Path | MaskMaker] = field(default_factory=dict)
+    known_corrupt: str | None = None  # why a file that is known to be broken is not even opened
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """What a user may say to a reader. ``uncertain``: what an uncertain mention counts as."""
+
+    table: Path | None = None  # the CSV of an image source
+    uncertain: Uncertain = "unknown"
 
 
 class Reader(Protocol):
-    """Made with ``(source, table)``; ``table`` is the CSV of an image source, None elsewhere."""
+    """Made with ``(source, options)``; ``source`` is a path or an address, as the user gave it."""
 
     labels: tuple[str, ...]  # the ordered label set of the source, empty where it has none
     left_out: Mapping[str, str]  # columns of the source that are no labels, and why
+    notes: Sequence[str]  # a line each: counts that differ from the published ones, files that are missing
 
     @classmethod
-    def recognises(cls, source: Path) -> bool:
-        """Whether ``source`` looks like this reader's."""
+    def recognises(cls, source: str) -> bool:
+        """Whether ``source`` looks like this reader's; quick, never raises."""
 
-    def __len__(self) -> int:
-        """How many images will come."""
+    def total(self) -> int | None:
+        """How many images will come; None where only reading tells."""
 
     def images(self) -> Iterator[SourceImage]:
         """Every image, broken ones included, in an order that depends on the source alone."""
@@ -71,15 +106,27 @@ READERS = Registry(
 )
 
 
-def open_reader(source: Path, name: str | None = None, table: Path | None = None) -> tuple[str, Reader]:
-    """The reader called ``name``, or the one that recognises ``source``. Raises UserError."""
-    if not source.is_dir():
-        what = "is a file, not a directory" if source.exists() else "no such directory"
-        raise UserError(what, where=source, remedy="pass the top folder of an archive")
-    if name is None and table is not None:
+def open_reader(source: str, name: str | None = None, options: ReaderOptions | None = None) -> tuple[str, Reader]:
+    """The reader called ``name``, or the first in the registry's order that recognises ``source``.
+
+    Raises UserError. ``dicom`` takes any directory, so it is asked last.
+    """
+    options = options or ReaderOptions()
+    if name is None and options.table is not None:
         name = "images"
     if name is None:
-        general = ("dicom",)  # takes any directory, so it is asked last
-        names = [n for n in READERS.plugins() if n not in general] + list(general)
-        name = next(n for n in names if READERS.get(n).recognises(source))
-    return name, READERS.get(name)(source, table)
+        names = sorted(READERS.plugins(), key=lambda reader: reader == "dicom")
+        name = next((n for n in names if READERS.get(n).recognises(source)), None)
+    if name is None:
+        what = "is a file that no reader knows" if Path(source).exists() else "no such file or directory"
+        raise UserError(what, where=source, remedy="pass the top folder of an archive")
+    return name, READERS.get(name)(source, options)
+
+
+def require_directory(source: str) -> Path:
+    """``source`` as a path. Raises UserError unless it is a directory."""
+    path = Path(source)
+    if not path.is_dir():
+        what = "is a file, not a directory" if path.exists() else "no such directory"
+        raise UserError(what, where=path, remedy="pass the top folder of an archive")
+    return path

@@ -8,34 +8,35 @@ loop of links ends nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from raydino.errors import UserError
-from raydino.readers.base import SourceImage
+from raydino.readers.base import ReaderOptions, SourceImage, require_directory
 
 
 class DicomTree:
     """Implements ``Reader``. Files come in order of their path relative to ``source``."""
 
-    def __init__(self, source: Path, table: Path | None = None) -> None:
-        if table is not None:
+    def __init__(self, source: str, options: ReaderOptions) -> None:
+        if options.table is not None:
             raise UserError(
                 "--images-csv is for image files, and the dicom reader was chosen",
                 remedy="leave one of the two out; labels of DICOM files come with --labels",
             )
         self.labels: tuple[str, ...] = ()
         self.left_out: Mapping[str, str] = {}
-        self._source = source
-        self._names = sorted(_file_names(source))
+        self.notes: Sequence[str] = ()
+        self._source = require_directory(source)
+        self._names = sorted(_file_names(self._source))
         if not self._names:
             raise UserError("no DICOM file found: the directory is empty", where=source)
 
     @classmethod
-    def recognises(cls, source: Path) -> bool:
-        return source.is_dir()
+    def recognises(cls, source: str) -> bool:
+        return Path(source).is_dir()
 
-    def __len__(self) -> int:
+    def total(self) -> int | None:
         return len(self._names)
 
     def images(self) -> Iterator[SourceImage]:

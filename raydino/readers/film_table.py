@@ -31,6 +31,8 @@ RESERVED = frozenset(
         "age",
         "sex",
         "population",
+        "race",
+        "insurance",
         "cardiothoracic_ratio",
         "spacing_mm",
         "text",
@@ -115,6 +117,8 @@ def _known(cells: dict[str, str], path: Path, line: int) -> Known:
         sex=cells.get("sex") or None,
         population=cells.get("population") or None,
         site=cells.get("site") or None,
+        race=cells.get("race") or None,
+        insurance=cells.get("insurance") or None,
         spacing_mm=_number(cells, "spacing_mm", path, line),
     )
 

@@ -7,11 +7,11 @@ an unreadable one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from raydino.errors import UserError
-from raydino.readers.base import SourceImage
+from raydino.readers.base import ReaderOptions, SourceImage, require_directory
 from raydino.readers.film_table import FilmTable
 
 TABLE_NAME = "images.csv"
@@ -20,12 +20,13 @@ TABLE_NAME = "images.csv"
 class ImageTable:
     """Implements ``Reader``. Images come in order of their file names."""
 
-    def __init__(self, source: Path, table: Path | None = None) -> None:
-        path = table or source / TABLE_NAME
+    def __init__(self, source: str, options: ReaderOptions) -> None:
+        self._source = require_directory(source)
+        self.notes: Sequence[str] = ()
+        path = options.table or self._source / TABLE_NAME
         films = FilmTable(path, keys=("file",))
         self.labels = films.labels
         self.left_out = films.left_out
-        self._source = source
         self._rows = films.rows
         if not films.rows:
             raise UserError("lists no image", where=path)
@@ -41,10 +42,10 @@ class ImageTable:
                 )
 
     @classmethod
-    def recognises(cls, source: Path) -> bool:
-        return (source / TABLE_NAME).is_file()
+    def recognises(cls, source: str) -> bool:
+        return (Path(source) / TABLE_NAME).is_file()
 
-    def __len__(self) -> int:
+    def total(self) -> int | None:
         return len(self._rows)
 
     def images(self) -> Iterator[SourceImage]:

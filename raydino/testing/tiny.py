@@ -147,4 +147,6 @@ def _person(sample_id: str, patient_id: str, patient: int, rng: np.random.Genera
         "sex": ("F", "M", "F", "M", "UNKNOWN")[patient % 5],
         "population": "UNKNOWN",
         "site": ("north", "south")[patient % 2],
+        "race": "UNKNOWN",
+        "insurance": "UNKNOWN",
     }

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pydicom
 import pytest
 
 from raydino.artifacts.images import decode_png
 from raydino.dicom.film import Reading, Work, read_film
 from raydino.dicom.pixels import PixelRecipe
-from raydino.readers.base import Known, SourceImage
+from raydino.readers.base import Known, RawPixels, SourceImage
 from raydino.readers.mask_folder import MaskFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # a worker silences them
@@ -153,3 +156,48 @@ def test_masks_are_turned_and_resized_and_a_wrong_size_is_counted(write_dicom: A
     expected[:6, 5:] = 255
     np.testing.assert_array_equal(decode_png(film.masks["lungs"], where=""), expected)
     assert film.turn == "turned to the standard display: flipped left-right"
+
+
+def test_raw_pixels_masks_from_makers_and_openers(tmp_path: Path) -> None:
+    """JSRT's layout: big-endian 12 bits, the lowest value white."""
+    stored = np.arange(40 * 30, dtype=np.uint16).reshape(40, 30) * 3
+    layout = RawPixels(40, 30, ">u2", 12, inverted=True)
+    image = SourceImage(
+        "a.IMG",
+        opener=Opened(stored.astype(">u2").tobytes()),
+        is_dicom=False,
+        raw=layout,
+        masks={"left": HalfMask(40, 30), "wrong": HalfMask(4, 3)},
+    )
+    reading = read_film(Work(PixelRecipe(40)), image)
+    film = reading.film
+    assert film is not None
+    assert (reading.source_bits, film.unusable_masks, set(film.masks)) == (12, 1, {"left"})
+    shown = cv2.imdecode(np.frombuffer(film.png, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert shown is not None
+    assert shown[0, 0] == 255
+    assert shown[-1, -1] == 0
+    short = replace(image, opener=Opened(b"1234"))
+    assert read_film(Work(PixelRecipe(40)), short).detail == "not the size of 40 × 30 pixels of 2 bytes"
+
+
+def test_a_file_that_is_known_to_be_corrupt_is_not_opened() -> None:
+    reading = read_film(Work(PixelRecipe()), SourceImage("x", path=Path("/nowhere"), known_corrupt="listed as cut off"))
+    assert (reading.reason, reading.detail) == ("known_corrupt", "listed as cut off")
+
+
+@dataclass(frozen=True)
+class Opened:
+    content: bytes
+
+    def __call__(self) -> BinaryIO:
+        return io.BytesIO(self.content)
+
+
+@dataclass(frozen=True)
+class HalfMask:
+    rows: int
+    cols: int
+
+    def __call__(self) -> npt.NDArray[np.bool_]:
+        return np.arange(self.cols) * np.ones((self.rows, 1)) < self.cols / 2

@@ -209,7 +209,7 @@ def test_sixteen_bits(archive: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda d: None, "no such directory"),
+        (lambda d: None, "no such file or directory"),
         (lambda d: d.write_text("x"), "is a file"),
         (lambda d: d.mkdir(), "the directory is empty"),
         (lambda d: (d.mkdir(), (d / "a.txt").write_text("x")), "no chest radiograph found among 1 files (not_dicom 1)"),

@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from raydino.dicom.contrast import Contrast
 from raydino.dicom.header import read_film_header
 from raydino.dicom.pixels import PixelRecipe, film_size, render_dicom, render_image
 from raydino.dicom.screen import Rejected
@@ -206,7 +207,7 @@ def test_padding_does_not_count_for_percentiles(make_dataset: Any, ramp: Any) ->
 def test_a_film_without_header_is_a_film_of_which_nothing_is_known(make_dataset: Any, ramp: Any) -> None:
     image = ramp().astype(np.uint8)
     dicom = render(make_dataset(image, WindowCenter=None, WindowWidth=None))
-    np.testing.assert_array_equal(render_image(image, WHOLE).film, dicom.film)
+    np.testing.assert_array_equal(render_image(image, Contrast(8 * image.dtype.itemsize), WHOLE).film, dicom.film)
 
 
 TURNS = {
