@@ -27,6 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from adapters.classification.readout import readout
 from raydino.artifacts.dataset import Dataset
 from raydino.config import load_config
 from raydino.data.films import Films, whole_film
@@ -38,6 +39,7 @@ from raydino.train.probe import macro_auroc
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1)
 FRONTAL = ("PA", "AP", "UNKNOWN")
+READOUTS = {"CLS + mean patch": "cls_mean", "3 x 3 grid": "grid_3", "6 x 6 grid": "grid_6"}
 
 
 def frontal_ids(dataset: Dataset, split: str) -> list[str]:
@@ -67,14 +69,12 @@ def probe(features: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> flo
 
 
 def token_features(encoder: Encoder, dataset: Dataset, ids: dict[str, list[str]]) -> dict[str, dict[str, np.ndarray]]:
-    """CLS + mean patch, and patch tokens averaged over a 3 x 3 grid."""
-    readouts: dict[str, dict[str, np.ndarray]] = {"CLS + mean patch": {}, "3 x 3 grid": {}}
+    """CLS + mean patch, and patch tokens averaged over grids."""
+    readouts: dict[str, dict[str, np.ndarray]] = {name: {} for name in READOUTS}
     for split, sample_ids in ids.items():
         output = extract(encoder, dataset, sample_ids).output
-        mean = output.patches.mean(dim=(1, 2))
-        readouts["CLS + mean patch"][split] = torch.cat([output.cls, mean], dim=1).numpy()
-        grid = torch.nn.functional.adaptive_avg_pool2d(output.patches.permute(0, 3, 1, 2), 3)
-        readouts["3 x 3 grid"][split] = grid.flatten(1).numpy()
+        for name, kind in READOUTS.items():
+            readouts[name][split] = readout(output, kind).numpy()
     return readouts
 
 
@@ -111,8 +111,8 @@ def main() -> None:
             pretrain(
                 config, dataset, directory, resume=resume, overwrite=False, stop_after=None, stop=threading.Event()
             )
-            for readout, features in token_features(Encoder.load(directory), dataset, ids).items():
-                figures.setdefault(f"{name}, {readout}", []).append(probe(features, labels))
+            for kind, features in token_features(Encoder.load(directory), dataset, ids).items():
+                figures.setdefault(f"{name}, {kind}", []).append(probe(features, labels))
     figures["pixels, 24 x 24"] = [probe(pixel_features(dataset, ids, 24), labels)]
     large = pixel_features(dataset, ids, 64)
     pca = PCA(n_components=min(128, len(large["train"])), random_state=0).fit(large["train"])
@@ -129,13 +129,11 @@ def report(figures: dict[str, list[float]], dataset: Dataset, arguments: argpars
         table.add_row(name, f"{np.mean(values):.3f}", f"{low:.3f}", f"{high:.3f}", str(len(values)))
     Console().print(table)
     gains = {
-        readout: [
+        kind: [
             round(a - b, 4)
-            for a, b in zip(
-                figures[f"pretrained, {readout}"], figures[f"random initialisation, {readout}"], strict=True
-            )
+            for a, b in zip(figures[f"pretrained, {kind}"], figures[f"random initialisation, {kind}"], strict=True)
         ]
-        for readout in ("CLS + mean patch", "3 x 3 grid")
+        for kind in READOUTS
     }
     print(
         json.dumps(
