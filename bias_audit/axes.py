@@ -119,6 +119,16 @@ def site_axis(age_edges_years: tuple[float, ...]) -> ColumnAxis:
     return ColumnAxis("site", "Site", "site")
 
 
+def race_axis(age_edges_years: tuple[float, ...]) -> ColumnAxis:
+    """Race or ethnicity, in the source's words."""
+    return ColumnAxis("race", "Race or ethnicity", "race")
+
+
+def insurance_axis(age_edges_years: tuple[float, ...]) -> ColumnAxis:
+    """Who pays, as the source names it."""
+    return ColumnAxis("insurance", "Insurance", "insurance")
+
+
 def view_axis(age_edges_years: tuple[float, ...]) -> ColumnAxis:
     """PA, AP, LATERAL or UNKNOWN."""
     return ColumnAxis("view", "View", "view", str.upper)
@@ -127,7 +137,10 @@ def view_axis(age_edges_years: tuple[float, ...]) -> ColumnAxis:
 AXES = Registry(
     "audit axis",
     "raydino.audit_axes",
-    {name: f"bias_audit.axes:{name}_axis" for name in ("sex", "age", "population", "site", "view")},
+    {
+        name: f"bias_audit.axes:{name}_axis"
+        for name in ("sex", "age", "population", "site", "race", "insurance", "view")
+    },
 )
 
 

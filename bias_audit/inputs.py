@@ -159,11 +159,11 @@ def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.D
 
 
 def _join(frame: pd.DataFrame, dataset: Dataset, path: Path, notes: list[str]) -> pd.DataFrame:
-    """Add age_years, sex, population, site and view by sample_id."""
+    """Add the demographics and the view by sample_id."""
     where = f"{path} --demographics {dataset.path}"
     if "sample_id" not in frame:
         raise UserError("the table has no column 'sample_id' to join demographics by", where=where)
-    groups = dataset.demographics[["patient_id", "age_years", "sex", "population", "site"]]
+    groups = dataset.demographics[["patient_id", "age_years", "sex", "population", "site", "race", "insurance"]]
     groups = groups.join(dataset.manifest["view"])
     known = frame["sample_id"].isin(groups.index)
     if not known.any():

@@ -141,6 +141,8 @@ FILMS = pd.DataFrame(
         "sex": ["M", "M", "F"],
         "population": "UNKNOWN",
         "site": ["X", "Y", "X"],
+        "race": "UNKNOWN",
+        "insurance": "UNKNOWN",
     }
 )
 
@@ -148,7 +150,7 @@ FILMS = pd.DataFrame(
 def test_artifact_with_demographics_keeps_films_that_the_dataset_lacks(tmp_path: Path) -> None:
     frame = GOOD.drop(columns="sex").assign(split="test", task="classification")
     table = read_table(predictions(tmp_path, frame, "classification"), dataset(tmp_path, FILMS))
-    assert set(table.groups) == {"age_years", "sex", "population", "site", "view"}
+    assert set(table.groups) == {"age_years", "sex", "population", "site", "race", "insurance", "view"}
     assert len(table.films) == 4
     assert table.films["sex"].isna().tolist() == [False, False, False, True]
     assert "1 films are not in the dataset" in table.notes[0]
