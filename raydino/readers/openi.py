@@ -27,8 +27,7 @@ from raydino.readers.vocabulary import canonical, listed, ordered, with_wider
 
 _FOLDERS = ("ecgen-radiology", "NLMCXR_reports/ecgen-radiology")
 _SECTIONS = ("FINDINGS", "IMPRESSION")
-_UNCODED = "No Indexing"
-_INCOMPLETE = ("technical quality of image unsatisfactory", _UNCODED.lower())
+_INCOMPLETE = ("technical quality of image unsatisfactory", "no indexing")
 # (heading, qualifier) → finding, where the heading alone is none
 _QUALIFIED = {
     ("opacity", "lung"): "Lung Opacity",
@@ -74,11 +73,10 @@ class OpenI(Cohort):
             raise UserError("lacks ecgen-radiology/", where=self.source, remedy="unpack NLMCXR_reports.tgz there")
         studies = [read_examination(path) for path in paths]
         self._studies = {study.study: study for study in studies}
-        terms = Counter(term for study in studies for term in study.terms)
-        findings = {name for term in terms if (name := finding_of(term))}
-        self.labels = ordered(with_wider(findings))
-        headings = Counter({term: n for term, n in terms.items() if finding_of(term) is None and term != _UNCODED})
-        self.left_out = {term: f"no finding of the vocabulary ({n:,} reports)" for term, n in sorted(headings.items())}
+        terms = [term for study in studies for term in study.terms]
+        self.labels = ordered(with_wider({name for term in terms if (name := finding_of(term))}))
+        others = Counter(term.split("/")[0].strip() for term in terms if finding_of(term) is None)
+        self.left_out = {term: f"no finding of the vocabulary ({n:,} times)" for term, n in sorted(others.items())}
         if without := sum(not study.films for study in studies):
             self._notes.append(f"{without:,} reports are without films")
         dicom_last = sorted(self.on_disk, key=lambda file: (file.lower().endswith(".dcm"), file))

@@ -14,17 +14,16 @@ _HEADING = re.compile(r"^[ \t]*([A-Z][A-Z \t,/()&-]{2,60}?):[ \t]*", re.MULTILIN
 def findings_and_impression(text: str) -> str | None:
     """Their text, one paragraph a section; the whole text where no section bears such a heading.
 
-    A section starts with a heading in capitals and a colon at the start of a line. None for an empty text.
+    A section starts with a heading in capitals and a colon at the start of a line. None where nothing is left.
     """
     headings = list(_HEADING.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    ends = [*(heading.start() for heading in headings[1:]), len(text)]
     sections = [
         _flowing(text[heading.end() : end])
-        for heading, end in zip(headings, ends, strict=True)
+        for heading, end in zip(headings, ends, strict=False)  # without headings there is still an end
         if _is_describing(heading[1])
     ]
-    kept = "\n\n".join(section for section in sections if section)
-    return kept or _flowing(text) or None
+    return ("\n\n".join(filter(None, sections)) if sections else _flowing(text)) or None
 
 
 def _is_describing(heading: str) -> bool:
