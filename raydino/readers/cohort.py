@@ -60,6 +60,8 @@ class Cohort(ABC):
         rows = self._read()
         if rows.empty:
             raise UserError(f"lists no film of {self.title}", where=source)
+        if outside := int(rows["name"].str.contains(r"^/|(?:^|/)\.\.(?:/|$)").sum()):
+            raise UserError(f"its tables give {outside:,} films names that lead out of it", where=source)
         self._rows = rows.drop_duplicates("name").sort_values("name", ignore_index=True)
         if twice := len(rows) - len(self._rows):
             self._notes.append(f"{twice:,} rows are of a film that is listed already")
@@ -140,10 +142,19 @@ class Cohort(ABC):
 
 
 def _files(source: Path, suffixes: tuple[str, ...]) -> list[str]:
-    """Relative paths of the files with one of ``suffixes``, in order. Links to folders are not followed."""
+    """Relative paths of the files with one of ``suffixes``, in order.
+
+    Links to folders are followed, for large sets lie on other disks; a folder is walked once, so a loop ends.
+    """
     found = []
-    for folder, folders, files in os.walk(source):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    walked: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(source, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in walked:
+            folders.clear()
+            continue
+        walked.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(folder).relative_to(source)
         found += [
             (below / file).as_posix()

@@ -110,6 +110,22 @@ def test_faults_of_tables_are_one_line_with_file_and_column(tree: Any) -> None:
         read_table(broken)
 
 
+def test_a_linked_folder_is_walked_and_a_loop_ends(little: Path, tmp_path: Path) -> None:
+    (little / "films").rename(tmp_path / "elsewhere")
+    (little / "films").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(little)
+    reader = Little(str(little), ReaderOptions())
+    assert "1 listed films are missing" in reader.notes
+    assert [image.path.is_file() for image in reader.images() if image.path] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a/../../secret.png"])
+def test_no_name_leads_out_of_the_source(tree: Any, name: str) -> None:
+    root = tree({"little.csv": f"name,patient,official\n{name},A,train\n"})
+    with pytest.raises(UserError, match="its tables give 1 films names that lead out of it"):
+        Little(str(root), ReaderOptions())
+
+
 def test_tables_beside_and_above_are_found(tree: Any, tmp_path: Path) -> None:
     root = tree({"here.csv": ""}, "set/1.0")
     tree({"hosp/there.csv": ""}, "other")

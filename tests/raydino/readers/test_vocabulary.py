@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import raydino
 from raydino.readers.vocabulary import (
     CHEXPERT,
     FINDINGS,
@@ -106,3 +109,11 @@ def test_no_finding_settles_what_the_labeller_left_empty() -> None:
     assert ill == {"No Finding": 0.0, "Edema": 1.0, "Pneumonia": None, "Support Devices": None}
     assert settled({"No Finding": None, "Edema": None, "Support Devices": 1.0})["No Finding"] is None
     assert settled({"Edema": 1.0}) == {"Edema": 1.0}
+
+
+def test_the_documentation_has_every_finding_and_every_word() -> None:
+    text = (Path(raydino.__file__).parents[1] / "docs" / "vocabulary.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line.lower() for line in text.splitlines() if line.startswith("| ")}
+    assert list(rows)[1:] == list(FINDINGS)
+    missing = [word for name, words in FINDINGS.items() for word in words if word not in rows[name]]
+    assert missing == []
