@@ -94,7 +94,10 @@ def _entry(collected: Collected, sidecars: Sidecars, pseudonyms: Pseudonyms) -> 
 
 
 def _merged(collected: Collected, row: Known) -> Known:
-    """The header's facts; where it is silent those of the source, then those of the labels CSV."""
+    """The header's facts; where it is silent those of the source, then those of the labels CSV.
+
+    Only the patient is the source's first: a reader knows films of one patient whose headers tell apart.
+    """
     header, image = collected.reading.header, collected.image.known
     mine = Known()
     if header:
@@ -112,7 +115,7 @@ def _merged(collected: Collected, row: Known) -> Known:
         return next((v for source in (mine, image, row) if (v := getattr(source, field)) is not None), None)
 
     return Known(
-        patient_id=first("patient_id"),
+        patient_id=image.patient_id or first("patient_id"),
         study_id=first("study_id"),
         view=view_of(first("view") or ""),
         split=row.split or image.split,

@@ -11,7 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,7 +86,7 @@ def read_film(work: Work, image: SourceImage) -> Reading:
             return _read_image(work, image)
         with _opened(image) as file:
             header = _screened_header(file)
-            require_chest_radiograph(header)
+            require_chest_radiograph(_vouched_for(header) if image.chest_film else header)
             dataset = _read_dataset(file, with_pixels=True)
         if "PixelData" not in dataset:
             raise Rejected("no_pixels", "no pixel data")
@@ -98,6 +98,11 @@ def read_film(work: Work, image: SourceImage) -> Reading:
         return Reading(header, reason=rejected.reason, detail=rejected.detail)
     except Exception as error:  # a file can be broken in any way; its message could quote the file
         return Reading(header, reason="unreadable", detail=f"{type(error).__name__} while reading")
+
+
+def _vouched_for(header: FilmHeader) -> FilmHeader:
+    """For the screening of a film whose publisher removed what a header says of it; what it does say stands."""
+    return replace(header, modality=header.modality or "DX", body_part=header.body_part or "CHEST")
 
 
 def _opened(image: SourceImage) -> BinaryIO:

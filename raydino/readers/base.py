@@ -68,6 +68,7 @@ class SourceImage:
     # structure → grayscale file at the image's size, or a maker of the mask
     masks: Mapping[str, Path | MaskMaker] = field(default_factory=dict)
     known_corrupt: str | None = None  # why a file that is known to be broken is not even opened
+    chest_film: bool = False  # the publisher says so: a header silent about modality or body part is no fault
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,16 @@ READERS = Registry(
     "raydino.readers",
     {
         "images": "raydino.readers.image_table:ImageTable",
+        "mimic-cxr": "raydino.readers.mimic_cxr:MimicCxr",
+        "mimic-cxr-jpg": "raydino.readers.mimic_cxr:MimicCxrJpg",
+        "chexpert": "raydino.readers.chexpert:CheXpert",
+        "nih14": "raydino.readers.nih14:Nih14",
+        "padchest": "raydino.readers.padchest:PadChest",
+        "brax": "raydino.readers.brax:Brax",
+        "vindr-cxr": "raydino.readers.vindr_cxr:VindrCxr",
+        "rsna-pneumonia": "raydino.readers.rsna_pneumonia:RsnaPneumonia",
+        "openi": "raydino.readers.openi:OpenI",
+        "covid-chestxray": "raydino.readers.covid_chestxray:CovidChestXray",
         "dicom": "raydino.readers.dicom_tree:DicomTree",
     },
 )

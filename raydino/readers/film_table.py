@@ -6,7 +6,9 @@ every other column whose cells are 1, 0 or empty is a label; the rest is left ou
 
 from __future__ import annotations
 
+import gzip
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,8 @@ def read_csv(path: Path) -> pd.DataFrame:
     """All cells as stripped text, empty ones as ``""``. Raises UserError."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise UserError("is a broken gzip file", where=path) from None
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=path) from None
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
