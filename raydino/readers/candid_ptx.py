@@ -82,7 +82,7 @@ class CandidPtx:
             row = self._rows.get(uid, _Row((), None, None))
             yield SourceImage(
                 uid,
-                path=self._files.get(uid, self._folder / uid),
+                path=self._files.get(uid, self._folder / Path(uid).name),
                 known=Known(
                     patient_id=row.patients[0] if len(row.patients) == 1 else None,
                     study_id=row.study,

@@ -98,9 +98,10 @@ class CheXmask:
 
     def of(self, sop_instance_uid: str, name: str) -> dict[str, Path | MaskMaker]:
         """The masks of a film by structure."""
-        for key in dict.fromkeys((sop_instance_uid, film_key(name), film_key(PurePosixPath(name).name))):
-            at = int(np.searchsorted(self.hashes, np.uint64(_hash(key))))
-            if key and at < len(self.hashes) and self.hashes[at] == _hash(key):
+        for key in (sop_instance_uid, film_key(name)):
+            wanted = np.uint64(_hash(key))
+            at = int(np.searchsorted(self.hashes, wanted))
+            if key and at < len(self.hashes) and self.hashes[at] == wanted:
                 return self._masks(key, *self.places[at].tolist())
         return {}
 

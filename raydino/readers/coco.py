@@ -20,6 +20,7 @@ from raydino.errors import UserError
 from raydino.readers.run_length import decode_counts
 
 _CHUNK = 1 << 20
+_LONGEST = 16 * _CHUNK  # of one value
 _SPACE = " \t\r\n"
 Span = tuple[int, int]  # offset and length in bytes
 
@@ -129,7 +130,7 @@ class _Window:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError:
-                if not self._more():
+                if len(self._text) - self._at > _LONGEST or not self._more():
                     raise
                 continue
             if end == len(self._text) and self._more():  # a number may go on

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -81,14 +81,12 @@ class TuberculosisSet:
                 f"{_FILMS}/{name}",
                 path=self.root / _FILMS / name,
                 is_dicom=False,
-                known=Known(
+                known=replace(
+                    self.known,
                     patient_id=stem.rsplit("_", 1)[0],
                     view="PA",
                     age_years=reading.age_years,
                     sex=reading.sex,
-                    population=self.known.population,
-                    site=self.known.site,
-                    spacing_mm=self.known.spacing_mm,
                 ),
                 labels={"No Finding": float(not ill), "Tuberculosis": float(ill)},
                 report=reading.text,

@@ -24,10 +24,8 @@ from raydino.readers.layout import counted, differences, find, require
 
 _TABLES = {"train": "paxray_train_val.json", "test": "paxray_test.json"}
 _FOLDERS = ("paxray_images_unfiltered/images_patlas", "images_patlas")
-_PUBLISHED = {
-    "films of paxray_train_val.json": 13_278,
-    "films of paxray_test.json": 1_475,
-}  # authors' 2DAnatomyDatasets
+# By the first author's 2DAnatomyDatasets (prepare_paxraypp).
+_PUBLISHED = {"films of paxray_train_val.json": 13_278, "films of paxray_test.json": 1_475}
 _NAMES = {
     "lung": "lungs",
     "left lung": "left_lung",
@@ -51,7 +49,9 @@ class PaxRay:
         paths = {split: find(source, [table]) for split, table in _TABLES.items()}
         self._tables = {split: CocoIndex(path) for split, path in paths.items() if path is not None}
         self._films = sorted(
-            (name, split, image_id) for split, table in self._tables.items() for image_id, name in table.images.items()
+            (PurePosixPath(file).name, split, image_id)
+            for split, table in self._tables.items()
+            for image_id, file in table.images.items()
         )
         counts = {
             f"films of {_TABLES[split]}": len(self._tables[split].images) if split in self._tables else 0

@@ -32,7 +32,7 @@ class Shenzhen(TuberculosisSet):
     @cached_property
     def _folder(self) -> Path | None:
         around = (place / name for place in (self.root, self.root.parent) for name in _MASKS)
-        return next((folder for folder in around if next(folder.glob("*_mask.png"), None)), None)
+        return next((folder for folder in around if next(folder.glob("CHNCXR_*_mask.png"), None)), None)
 
     def masks(self, stem: str) -> Mapping[str, Path | MaskMaker]:
         path = self._folder / f"{stem}_mask.png" if self._folder else None

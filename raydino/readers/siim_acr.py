@@ -47,10 +47,8 @@ class SiimAcr:
         self._films = {
             f"{folder.name}/{name}": folder / name for folder in folders for name in files_below(folder, (".dcm",))
         }
-        found = {path.stem for path in self._films.values()}
-        self._missing = {
-            f"{image_id}.dcm": table.with_name(image_id) for image_id in sorted(self._outlines.keys() - found)
-        }
+        missing = sorted(self._outlines.keys() - {path.stem for path in self._films.values()})
+        self._missing = {f"{name}.dcm": table.parent / f"{Path(name).name}.dcm" for name in missing}
         counts = {
             "films listed": len(self._outlines),
             "films with pneumothorax": sum(bool(outlines) for outlines in self._outlines.values()),

@@ -16,18 +16,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raydino.errors import UserError
-from raydino.readers.base import Known, MaskMaker, ReaderOptions, SourceImage
+from raydino.readers.base import Known, ReaderOptions, SourceImage
 from raydino.readers.layout import counted, differences, find, require
-from raydino.readers.mask_makers import PolygonMask
+from raydino.readers.mask_makers import Point, PolygonMask
 
 _TABLES = {"train": "train/Vindr_RibCXR_train_mask.json", "val": "val/Vindr_RibCXR_val_mask.json"}
 _SPLITS = {"train": "train", "val": "test"}
-_PUBLISHED = {"train": 196, "val": 49}
+_PUBLISHED = {"films in train": 196, "films in val": 49}
 _RIBS = {f"{side[0].upper()}{n}": f"rib_{side}_{n}" for side in ("left", "right") for n in range(1, 11)}
+
+
+Polygon = tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class _Film:
+    path: Path
+    split: str
+    ribs: Mapping[str, Polygon]
 
 
 class VindrRibCxr:
@@ -38,18 +49,17 @@ class VindrRibCxr:
 
     def __init__(self, source: str, options: ReaderOptions) -> None:
         require(source, options, _TABLES.values(), "polygons of VinDr-RibCXR")
-        self._films: dict[str, tuple[Path, str, dict[str, tuple[tuple[float, float], ...]]]] = {}
-        counts = {}
+        films = {}
         for part, table in _TABLES.items():
-            path = find(source, [table])
-            ribs = _polygons(path) if path else {}
-            counts[f"films in {part}"] = len(ribs)
-            for name, polygons in ribs.items():
-                assert path is not None
-                self._films[f"{part}/img/{name}"] = (path.parent / "img" / name, _SPLITS[part], polygons)
+            if (path := find(source, [table])) is not None:
+                for name, ribs in read_polygons(path).items():
+                    films[f"{part}/img/{name}"] = _Film(path.parent / "img" / name, _SPLITS[part], ribs)
+        self._films = dict(sorted(films.items()))
+        counts = {f"films in {part}": sum(name.startswith(f"{part}/") for name in films) for part in _TABLES}
+        missing = sum(not film.path.is_file() for film in films.values())
         self.notes: Sequence[str] = [
-            *differences(counts, {f"films in {part}": number for part, number in _PUBLISHED.items()}),
-            *counted(sum(not path.is_file() for path, *_ in self._films.values()), "films are listed but lie nowhere"),
+            *differences(counts, _PUBLISHED),
+            *counted(missing, "films are listed but lie nowhere"),
         ]
 
     @classmethod
@@ -60,26 +70,25 @@ class VindrRibCxr:
         return len(self._films)
 
     def images(self) -> Iterator[SourceImage]:
-        for name, (path, split, polygons) in sorted(self._films.items()):
-            masks: dict[str, Path | MaskMaker] = {rib: PolygonMask(points, path) for rib, points in polygons.items()}
+        for name, film in self._films.items():
             yield SourceImage(
                 name,
-                path=path,
+                path=film.path,
                 is_dicom=False,
-                known=Known(patient_id=path.stem, view="PA", split=split, population="Viet Nam"),
-                masks=masks,
+                known=Known(patient_id=film.path.stem, view="PA", split=film.split, population="Viet Nam"),
+                masks={rib: PolygonMask(points, film.path) for rib, points in film.ribs.items()},
             )
 
 
-def _polygons(path: Path) -> dict[str, dict[str, tuple[tuple[float, float], ...]]]:
-    """The ribs' polygons by film's name and rib. Raises UserError."""
+def read_polygons(path: Path) -> dict[str, dict[str, Polygon]]:
+    """The ribs' polygons by the film's file name and the rib. Raises UserError."""
     try:
         tables: dict[str, dict[str, Any]] = json.loads(path.read_bytes())
         return {
             PurePosixPath(name).name: {
                 rib: tuple((float(point["x"]), float(point["y"])) for point in points)
                 for key, rib in _RIBS.items()
-                if (points := tables[key].get(number))
+                if isinstance(points := tables[key].get(number), list) and points
             }
             for number, name in tables["img"].items()
         }
