@@ -68,6 +68,7 @@ class SourceImage:
     # structure → grayscale file at the image's size, or a maker of the mask
     masks: Mapping[str, Path | MaskMaker] = field(default_factory=dict)
     known_corrupt: str | None = None  # why a file that is known to be broken is not even opened
+    chest_film: bool = False  # the publisher says so: a header silent about modality or body part is no fault
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """CANDID-PTX: films from New Zealand with reports and outlined pneumothoraces, rib fractures and chest tubes.
 
-Feng et al., Curation of the CANDID-PTX dataset with free-text reports, Radiology: AI 2021.
+Feng et al., Curation of the CANDID-PTX dataset with free-text reports, Radiology: AI 3(6), e210136 (2021).
 
     dataset/<SOP Instance UID>        DICOM, without suffix; 1024 × 1024 pixels
     Pneumothorax_reports.csv          SOPInstanceUID, EncodedPixels, Report, StudyInstanceUID, filename (P<patient>_…)
@@ -15,115 +15,99 @@ patients is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from raydino.readers.base import Known, MaskMaker, ReaderOptions, SourceImage
-from raydino.readers.film_table import read_csv
-from raydino.readers.layout import counted, differences, find, require, require_columns
+from raydino.readers.base import Known, MaskMaker, SourceImage
+from raydino.readers.cohort import Row, find, read_table, require
 from raydino.readers.mask_makers import RunsMask
+from raydino.readers.masked_cohort import NONE, MaskedCohort, read_outlines
 from raydino.readers.run_length import RELATIVE_BY_COLUMNS
-from raydino.readers.siim_acr import NONE, read_outlines
 
 _SIZE = 1024
 _TABLE = "Pneumothorax_reports.csv"
 _FOLDERS = ("dataset", "chest_radiographs")
 _FRACTURES = ("acute_rib_fracture.csv", "Rib_fracture_mask_rle.csv")
-_TUBES = ("chest_tube.csv",)
-_PUBLISHED = {"films listed": 19_237}
+_TUBES = "chest_tube.csv"
+Outlines = Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What the main table says of a film, from all its rows."""
+class CandidPtx(MaskedCohort):
+    """Implements ``Reader``. Films are named by their SOP Instance UIDs."""
 
-    patients: tuple[str, ...]
-    study: str | None
-    report: str | None
+    title = "CANDID-PTX"
+    marks = (_TABLE,)
+    suffixes = ()  # the files have none, so ``_read`` looks for them
+    published = (("films", 19_237),)
+    population = "New Zealand"
 
+    def _read(self) -> pd.DataFrame:
+        table = require(self.source, _TABLE)
+        folder = require(self.source, *_FOLDERS)
+        self.labels = ("Pneumothorax", "Rib Fracture", "Support Devices")
+        fractures = self._outlines(*_FRACTURES)
+        self._fractures_known = fractures is not None
+        self._tables: dict[str, Outlines] = {
+            "pneumothorax": read_outlines(table, "SOPInstanceUID", "EncodedPixels"),
+            "rib_fracture": fractures or {},
+            "chest_tube": self._outlines(_TUBES) or {},
+        }
+        films = _films(table)
+        files = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        on_disk = {name.removesuffix(".dcm"): f"{folder.name}/{name}" for name in files}
+        films["path"] = [on_disk.get(uid, "") for uid in films["name"]]
+        if unlisted := sorted(on_disk.keys() - set(films["name"])):
+            self._notes.append(f"{len(unlisted):,} films are in no row of the table")
+            more = pd.DataFrame({"name": unlisted, "path": [on_disk[uid] for uid in unlisted]})
+            films = pd.concat([films, more.reindex(columns=films.columns, fill_value="")], ignore_index=True)
+        return films
 
-class CandidPtx:
-    """Implements ``Reader``. Films come in order of their SOP Instance UIDs."""
+    def _outlines(self, *names: str) -> dict[str, tuple[str, ...]] | None:
+        path = find(self.source, *names)
+        if path is None:
+            self._notes.append(f"{names[0]} is not there")
+            return None
+        return read_outlines(path, "anon_SOPUID", "mask_rle")
 
-    labels: tuple[str, ...] = ("Pneumothorax", "Rib Fracture", "Support Devices")
-    left_out: Mapping[str, str] = {}
+    def _image(self, row: Row) -> SourceImage:
+        image = super()._image(row)
+        return replace(image, known_corrupt="the table gives it to two patients") if row["patients"] == 2 else image
 
-    def __init__(self, source: str, options: ReaderOptions) -> None:
-        table = require(source, options, (_TABLE,), "table of CANDID-PTX")
-        self._folder = require(source, options, _FOLDERS, "folder of CANDID-PTX's films")
-        self._rows = _rows(table)
-        self._pneumothoraces = read_outlines(table, "SOPInstanceUID", "EncodedPixels")
-        fractures, tubes = find(source, _FRACTURES), find(source, _TUBES)
-        self._fractures = read_outlines(fractures, "anon_SOPUID", "mask_rle") if fractures else None
-        self._tubes = read_outlines(tubes, "anon_SOPUID", "mask_rle") if tubes else {}
-        files = {path.name: path for path in self._folder.iterdir() if path.is_file() and path.name[0] != "."}
-        self._files = {name.removesuffix(".dcm"): path for name, path in files.items()}
-        self._uids = sorted(self._rows.keys() | self._files.keys())
-        self.notes: Sequence[str] = [
-            *differences({"films listed": len(self._rows)}, _PUBLISHED),
-            *([] if fractures else [f"no table of rib fractures ({' or '.join(_FRACTURES)})"]),
-            *([] if tubes else [f"no table of chest tubes ({_TUBES[0]})"]),
-            *counted(len(self._rows.keys() - self._files.keys()), "films are listed but lie nowhere"),
-            *counted(len(self._files.keys() - self._rows.keys()), "films are in no row of the table"),
-        ]
+    def _known(self, row: Row) -> Known:
+        return Known(study_id=row["study"] or None)
 
-    @classmethod
-    def recognises(cls, source: str) -> bool:
-        return find(source, (_TABLE,)) is not None and find(source, _FOLDERS) is not None
+    def _report(self, row: Row) -> str | None:
+        return row["report"] or None
 
-    def total(self) -> int | None:
-        return len(self._uids)
-
-    def images(self) -> Iterator[SourceImage]:
-        for uid in self._uids:
-            row = self._rows.get(uid, _Row((), None, None))
-            yield SourceImage(
-                uid,
-                path=self._files.get(uid, self._folder / Path(uid).name),
-                known=Known(
-                    patient_id=row.patients[0] if len(row.patients) == 1 else None,
-                    study_id=row.study,
-                    population="New Zealand",
-                ),
-                labels=self._labels_of(uid),
-                report=row.report,
-                masks=self._masks_of(uid),
-                known_corrupt="the data set's table gives it to two patients" if len(row.patients) > 1 else None,
-            )
-
-    def _labels_of(self, uid: str) -> dict[str, float | None]:
-        searched = self._fractures is not None and uid in self._rows
+    def _labels(self, row: Row) -> dict[str, float | None]:
+        uid = row["name"]
+        pneumothorax, fracture, tube = (table.get(uid) for table in self._tables.values())
+        listed = pneumothorax is not None
         return {
-            "Pneumothorax": float(bool(self._pneumothoraces[uid])) if uid in self._pneumothoraces else None,
-            "Rib Fracture": float(bool((self._fractures or {}).get(uid))) if searched else None,
-            "Support Devices": 1.0 if self._tubes.get(uid) else None,
+            "Pneumothorax": float(bool(pneumothorax)) if listed else None,
+            "Rib Fracture": float(bool(fracture)) if listed and self._fractures_known else None,
+            "Support Devices": 1.0 if tube else None,
         }
 
-    def _masks_of(self, uid: str) -> dict[str, Path | MaskMaker]:
-        tables = {"pneumothorax": self._pneumothoraces, "rib_fracture": self._fractures, "chest_tube": self._tubes}
+    def _masks(self, row: Row) -> Mapping[str, Path | MaskMaker]:
         return {
             structure: RunsMask(outlines, _SIZE, _SIZE, RELATIVE_BY_COLUMNS)
-            for structure, table in tables.items()
-            if (outlines := (table or {}).get(uid))
+            for structure, table in self._tables.items()
+            if (outlines := table.get(row["name"]))
         }
 
 
-def _rows(path: Path) -> dict[str, _Row]:
-    frame = read_csv(path)
-    require_columns(frame, path, ("SOPInstanceUID", "EncodedPixels"))
-    absent = pd.Series("", frame.index)
-    columns = [frame.get(name, absent) for name in ("filename", "StudyInstanceUID", "Report")]
-    rows: dict[str, _Row] = {}
-    for uid, file, study, report in zip(frame["SOPInstanceUID"], *columns, strict=True):
-        before = rows.get(uid, _Row((), None, None))
-        patient = file.split("_")[0]
-        patients = {*before.patients, patient} - {""}
-        rows[uid] = _Row(tuple(sorted(patients)), before.study or study or None, before.report or _text(report))
-    return rows
-
-
-def _text(report: str) -> str | None:
-    return report if report not in ("", NONE) else None
+def _films(path: Path) -> pd.DataFrame:
+    """A row a film: its patient (``""`` where the rows name several, counted in ``patients``), study and report."""
+    rows = read_table(path, "SOPInstanceUID", "EncodedPixels")
+    rows = rows.reindex(columns=["SOPInstanceUID", "filename", "StudyInstanceUID", "Report"], fill_value="")
+    rows.columns = pd.Index(["name", "patient", "study", "report"])
+    rows["patient"] = rows["patient"].str.split("_").str[0]
+    rows["report"] = rows["report"].replace(NONE, "")
+    rows["patients"] = rows.groupby("name")["patient"].transform("nunique").clip(upper=2)
+    rows.loc[rows["patients"] == 2, "patient"] = ""
+    rows["official"] = ""
+    return rows.groupby("name", as_index=False).first()

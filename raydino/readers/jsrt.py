@@ -11,29 +11,28 @@ where they cover the lungs.
     scratch/fold1/masks/{left lung,right lung,heart,left clavicle,right clavicle}/JPCLN001.gif, fold2/…
 
 A film is 2048 × 2048 big-endian 16-bit words of 12 bits, the lowest white, 0.175 mm a pixel; a mask is
-1024 × 1024. SCR's two folds are each other's test set; here fold 1 trains and fold 2 is the test.
-Without SCR there is no official split.
+1024 × 1024. SCR's two folds are each other's test set; here fold 1 trains and fold 2 is the test, and
+validation is a tenth of fold 1, by a hash. Without SCR there is no official split.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
 
 from raydino.errors import UserError
-from raydino.readers.base import Known, MaskMaker, RawPixels, ReaderOptions, SourceImage
-from raydino.readers.layout import counted, differences, files_below, find, require
+from raydino.readers.base import Known, MaskMaker, RawPixels, SourceImage
+from raydino.readers.cohort import TRAIN_OR_VAL, Row, find
 from raydino.readers.mask_makers import FileMask, UnionMask
+from raydino.readers.masked_cohort import MaskedCohort
 
 _PIXELS = RawPixels(2048, 2048, ">u2", 12, inverted=True)
-_SPACING_MM = 0.175
-_FOLDERS = ("All247images", "Nodule154images", "NonNodule93images")
 _TABLES = ("clndat_en.txt", "cnndat_en.txt")
 _STRUCTURES = ("left lung", "right lung", "heart", "left clavicle", "right clavicle")
-_SPLITS = {"fold1": "train", "fold2": "test"}
-_PUBLISHED = {"films with a nodule": 154, "films without": 93}
 _NAME = re.compile(r"JPC[LN]N\d{3}\.IMG", re.IGNORECASE)
 
 
@@ -46,68 +45,65 @@ class Clinical:
     text: str | None  # with a nodule: benign or malignant, where, the diagnosis
 
 
-class Jsrt:
-    """Implements ``Reader``. Films come in order of their names."""
+class Jsrt(MaskedCohort):
+    """Implements ``Reader``. Films are named by their files."""
 
-    labels: tuple[str, ...] = ("Nodule",)
-    left_out: Mapping[str, str] = {
-        "subtlety": "is no finding",
-        "nodule size": "is no finding",
-        "nodule position": "is no finding",
-    }
-
-    def __init__(self, source: str, options: ReaderOptions) -> None:
-        require(source, options, _FOLDERS, "folder of JSRT's films")
-        root = Path(source)
-        texts = [root / name for name in files_below(root, (".txt",)) if Path(name).name.lower() in _TABLES]
-        if not texts:
-            raise UserError(
-                "holds no clinical table of JSRT", where=root, remedy="wanted: CLNDAT_EN.txt, CNNDAT_EN.TXT"
-            )
-        self._rows = {name: row for path in texts for name, row in parse_clinical(_read(path)).items()}
-        paths = {Path(name).stem.upper(): root / name for name in files_below(root, (".img",)) if _is_film(name)}
-        self._films = {stem: paths.get(stem, root / f"{stem}.IMG") for stem in sorted(paths.keys() | self._rows.keys())}
-        self._masks = _mask_files(root)
-        counts = {
-            "films with a nodule": sum(stem.startswith("JPCLN") for stem in paths),
-            "films without": sum(stem.startswith("JPCNN") for stem in paths),
-        }
-        self.notes: Sequence[str] = [
-            *differences(counts, _PUBLISHED),
-            *counted(len(self._films) - len(paths), "films are listed but lie nowhere"),
-            *counted(len(paths.keys() - self._rows.keys()), "films are in no clinical table"),
-            *([] if self._masks else ["no masks of SCR (fold1/masks, fold2/masks), so no official split either"]),
-        ]
+    title = "JSRT"
+    suffixes = (".img",)
+    published = (("films", 247),)
+    splits = (("fold 1", TRAIN_OR_VAL), ("fold 2", "test"))
 
     @classmethod
     def recognises(cls, source: str) -> bool:
-        return find(source, _FOLDERS) is not None
+        try:
+            return find(Path(source), "JPC[LN]N*.IMG", "*/JPC[LN]N*.IMG", "*/*/JPC[LN]N*.IMG") is not None
+        except (OSError, ValueError):
+            return False
 
-    def total(self) -> int | None:
-        return len(self._films)
+    def _read(self) -> pd.DataFrame:
+        self.labels = ("Nodule",)
+        self.left_out = dict.fromkeys(("subtlety", "nodule size", "nodule position"), "no finding of the vocabulary")
+        texts = sorted(path for path in self.source.rglob("*") if path.name.lower() in _TABLES)
+        if not texts:
+            raise UserError("lacks CLNDAT_EN.txt and CNNDAT_EN.TXT", where=self.source, remedy="get all tables of JSRT")
+        self._clinical = {name: row for path in texts for name, row in parse_clinical(_read(path)).items()}
+        films = {PurePosixPath(file).stem.upper(): file for file in self.on_disk if _NAME.fullmatch(Path(file).name)}
+        if unlisted := len(films.keys() - self._clinical.keys()):
+            self._notes.append(f"{unlisted:,} films are in no clinical table")
+        self._segmented = _mask_files(self.source)
+        if not self._segmented:
+            self._notes.append("SCR's masks (fold1/masks, fold2/masks) are not there, so no official split either")
+        stems = sorted(films.keys() | self._clinical.keys())
+        rows = pd.DataFrame({"name": [f"{stem}.IMG" for stem in stems], "patient": stems})
+        rows["path"] = [films.get(stem, "") for stem in stems]
+        rows["official"] = [self._fold(stem) for stem in stems]
+        self._check("films with a nodule", sum(stem.startswith("JPCLN") for stem in films), 154)
+        return rows
 
-    def images(self) -> Iterator[SourceImage]:
-        for stem, path in self._films.items():
-            row = self._rows.get(stem, Clinical(None, None, None))
-            files = self._masks.get(stem, {})
-            fold = next((path.parents[2].name.lower() for path in files.values()), None)
-            yield SourceImage(
-                f"{stem}.IMG",
-                path=path,
-                is_dicom=False,
-                raw=_PIXELS,
-                known=Known(
-                    patient_id=stem,
-                    view="PA",
-                    split=_SPLITS[fold] if fold else None,
-                    age_years=row.age_years,
-                    sex=row.sex,
-                    spacing_mm=_SPACING_MM,
-                ),
-                labels={"Nodule": float(stem.startswith("JPCLN"))},
-                report=row.text,
-                masks=_makers(files),
-            )
+    def _fold(self, stem: str) -> str:
+        path = next(iter(self._segmented.get(stem, {}).values()), None)
+        return f"fold {path.parents[2].name[-1]}" if path else ""
+
+    def _image(self, row: Row) -> SourceImage:
+        return replace(super()._image(row), is_dicom=False, raw=_PIXELS)
+
+    def _known(self, row: Row) -> Known:
+        clinical = self._clinical.get(row["patient"], Clinical(None, None, None))
+        return Known(view="PA", age_years=clinical.age_years, sex=clinical.sex, spacing_mm=0.175)
+
+    def _report(self, row: Row) -> str | None:
+        clinical = self._clinical.get(row["patient"])
+        return clinical.text if clinical else None
+
+    def _labels(self, row: Row) -> dict[str, float | None]:
+        return {"Nodule": float(row["name"].startswith("JPCLN"))}
+
+    def _masks(self, row: Row) -> Mapping[str, Path | MaskMaker]:
+        files = {
+            structure: FileMask(path, times=2) for structure, path in self._segmented.get(row["patient"], {}).items()
+        }
+        lungs = [files[side] for side in ("left_lung", "right_lung") if side in files]
+        return {**files, "lungs": UnionMask(tuple(lungs))} if len(lungs) == 2 else files
 
 
 def parse_clinical(content: str) -> dict[str, Clinical]:
@@ -138,22 +134,10 @@ def _read(path: Path) -> str:
         raise UserError(f"cannot be read ({error.strerror})", where=path) from None
 
 
-def _is_film(name: str) -> bool:
-    return _NAME.fullmatch(Path(name).name) is not None
-
-
-def _mask_files(root: Path) -> dict[str, dict[str, Path]]:
-    """SCR's files by film and structure; each lies in fold1 or fold2."""
+def _mask_files(source: Path) -> dict[str, dict[str, Path]]:
+    """SCR's files by film and structure."""
     found: dict[str, dict[str, Path]] = {}
-    for name in files_below(root, (".gif",)):
-        path = root / name
-        if len(path.parents) > 2 and path.parent.name in _STRUCTURES and path.parents[2].name.lower() in _SPLITS:
-            found.setdefault(path.stem.upper(), {})[path.parent.name.replace(" ", "_")] = path
+    for structure in _STRUCTURES:
+        for path in sorted(source.rglob(f"fold[12]/masks/{structure}/*.gif")):
+            found.setdefault(path.stem.upper(), {})[structure.replace(" ", "_")] = path
     return found
-
-
-def _makers(files: Mapping[str, Path]) -> dict[str, Path | MaskMaker]:
-    makers: dict[str, Path | MaskMaker] = {structure: FileMask(path, times=2) for structure, path in files.items()}
-    if {"left_lung", "right_lung"} <= files.keys():
-        makers["lungs"] = UnionMask(tuple(FileMask(files[f"{side}_lung"], times=2) for side in ("left", "right")))
-    return makers

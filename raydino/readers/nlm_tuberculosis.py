@@ -12,16 +12,17 @@ Neighbours: ``montgomery`` and ``shenzhen``, each with masks of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from raydino.errors import UserError
-from raydino.readers.base import Known, MaskMaker, ReaderOptions, SourceImage
-from raydino.readers.layout import counted, differences, places, require
+import pandas as pd
 
-_FILMS = "CXR_png"
+from raydino.readers.base import Known
+from raydino.readers.cohort import Row
+from raydino.readers.masked_cohort import MaskedCohort
+
+_FOLDER = "CXR_png"
 _YEARS = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
 # "Patient's Sex: F" in one set, "female 45yrs", "male 16month" and "femal 32yrs" in the other.
 _SEX = re.compile(r"\bsex:\s*([mfo])\b|\b(fe)?male?(?![a-z])", re.IGNORECASE)
@@ -37,71 +38,52 @@ class Reading:
     text: str | None
 
 
-class TuberculosisSet:
-    """Implements ``Reader`` but for the masks. Films come in order of their names."""
+class TuberculosisSet(MaskedCohort):
+    """Implements ``Reader`` but for the masks. Films are named by their files."""
 
-    labels: tuple[str, ...] = ("No Finding", "Tuberculosis")
-    left_out: Mapping[str, str] = {}
+    suffixes = (".png",)
     prefix: ClassVar[str]
-    published: ClassVar[Mapping[str, int]]  # normal films, films with tuberculosis, masks
-    known: ClassVar[Known]  # of every film
+    ill: ClassVar[int]  # films with tuberculosis
+    masked: ClassVar[int]  # films with masks
+    spacing_mm: ClassVar[float | None] = None
 
-    def __init__(self, source: str, options: ReaderOptions) -> None:
-        require(source, options, (_FILMS,), f"folder of {self.prefix} films")
-        folder = _films_folder(source, self.prefix)
-        if folder is None:
-            raise UserError(f"holds no {self.prefix}_*.png", where=source, remedy=f"they lie in {_FILMS}/")
-        self.root = folder.parent
-        self._names = sorted(path.name for path in folder.glob(f"{self.prefix}_*_[01].png"))
-        stems = [Path(name).stem for name in self._names]
-        self._read = {path.stem: path for path in (self.root / "ClinicalReadings").glob("*.txt")}
-        counts = {
-            "normal films": sum(stem.endswith("0") for stem in stems),
-            "films with tuberculosis": sum(stem.endswith("1") for stem in stems),
-            "masks": sum(bool(self.masks(stem)) for stem in stems),
-        }
-        self.notes: Sequence[str] = [
-            *differences(counts, self.published),
-            *counted(sum(stem not in self._read for stem in stems), "films have no clinical reading"),
-        ]
+    def _read(self) -> pd.DataFrame:
+        self.labels = ("No Finding", "Tuberculosis")
+        paths = {PurePosixPath(file).name: file for file in self.on_disk if PurePosixPath(file).parent.name == _FOLDER}
+        paths = {name: file for name, file in paths.items() if re.fullmatch(rf"{self.prefix}_\d+_[01]\.png", name)}
+        self.on_disk = tuple(paths.values())  # the masks are PNG files too
+        films = pd.DataFrame({"name": list(paths), "path": list(paths.values()), "official": ""})
+        films["film"] = [PurePosixPath(name).stem for name in paths]
+        films["patient"] = [film.rsplit("_", 1)[0] for film in films["film"]]
+        films["ill"] = [film.endswith("1") for film in films["film"]]
+        films["text"] = [self._text(file) for file in films["path"]]
+        self._check("films with tuberculosis", int(films["ill"].sum()), self.ill)
+        self._check("films with masks", sum(bool(self._masks(row)) for row in films.to_dict("records")), self.masked)
+        if silent := int((films["text"] == "").sum()):
+            self._notes.append(f"{silent:,} films have no clinical reading")
+        return films
 
-    @classmethod
-    def recognises(cls, source: str) -> bool:
-        return _films_folder(source, cls.prefix) is not None
+    def _known(self, row: Row) -> Known:
+        reading = parse_reading(row["text"])
+        return Known(view="PA", age_years=reading.age_years, sex=reading.sex, spacing_mm=self.spacing_mm)
 
-    def total(self) -> int | None:
-        return len(self._names)
+    def _report(self, row: Row) -> str | None:
+        return parse_reading(row["text"]).text
 
-    def images(self) -> Iterator[SourceImage]:
-        for name in self._names:
-            stem = Path(name).stem
-            reading = parse_reading(self._text(stem))
-            ill = stem.endswith("1")
-            yield SourceImage(
-                f"{_FILMS}/{name}",
-                path=self.root / _FILMS / name,
-                is_dicom=False,
-                known=replace(
-                    self.known,
-                    patient_id=stem.rsplit("_", 1)[0],
-                    view="PA",
-                    age_years=reading.age_years,
-                    sex=reading.sex,
-                ),
-                labels={"No Finding": float(not ill), "Tuberculosis": float(ill)},
-                report=reading.text,
-                masks=self.masks(stem),
-            )
+    def _labels(self, row: Row) -> dict[str, float | None]:
+        return {"No Finding": float(not row["ill"]), "Tuberculosis": float(row["ill"])}
 
-    def masks(self, stem: str) -> Mapping[str, Path | MaskMaker]:
-        """The masks of a film by structure."""
-        raise NotImplementedError
-
-    def _text(self, stem: str) -> str:
+    def _text(self, file: str) -> str:
+        film = self.source / file
         try:
-            return self._read[stem].read_text(encoding="utf-8", errors="replace")
-        except (KeyError, OSError):
+            path = film.parents[1] / "ClinicalReadings" / f"{film.stem}.txt"
+            return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
             return ""
+
+    def _beside(self, row: Row) -> Path:
+        """The folder that holds CXR_png."""
+        return (self.source / row["path"]).parents[1]
 
 
 def parse_reading(content: str) -> Reading:
@@ -119,14 +101,3 @@ def parse_reading(content: str) -> Reading:
         if found_age:
             age = round(int(found_age[1]) * _YEARS[found_age[2].lower()], 2)
     return Reading(sex, age, " ".join(" ".join(text).split()) or None)
-
-
-def _films_folder(source: str, prefix: str) -> Path | None:
-    for place in places(source):
-        folder = place / _FILMS
-        try:
-            if next(folder.glob(f"{prefix}_*.png"), None) is not None:
-                return folder
-        except OSError:
-            continue
-    return None

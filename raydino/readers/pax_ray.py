@@ -8,24 +8,24 @@ predictions of a network on the CT, so neither is what a reading room has. 512 Ã
     paxray_train_val.json, paxray_test.json        COCO: images, categories, annotations
 
 Categories are named as in the rest of raydino where it has a name (lungs, left_lung, heart,
-left_clavicle, rib_left_5_posterior), the others by their own with underscores. Training and validation
-films are in one file and count as training.
+left_clavicle, rib_left_5_posterior), the others by their own with underscores. A CT counts as a patient.
+Training and validation films are in one file; validation is a tenth of the CTs, by a hash.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
-from raydino.readers.base import Known, ReaderOptions, SourceImage
+import pandas as pd
+
+from raydino.errors import UserError
+from raydino.readers.base import Known, MaskMaker
 from raydino.readers.coco import CocoIndex
-from raydino.readers.layout import counted, differences, find, require
+from raydino.readers.cohort import TRAIN_OR_VAL, Row, by_file_name, find
+from raydino.readers.masked_cohort import MaskedCohort
 
-_TABLES = {"train": "paxray_train_val.json", "test": "paxray_test.json"}
-_FOLDERS = ("paxray_images_unfiltered/images_patlas", "images_patlas")
-# By the first author's 2DAnatomyDatasets (prepare_paxraypp).
-_PUBLISHED = {"films of paxray_train_val.json": 13_278, "films of paxray_test.json": 1_475}
 _NAMES = {
     "lung": "lungs",
     "left lung": "left_lung",
@@ -37,57 +37,44 @@ _RIB = re.compile(r"(anterior|posterior) (\d+)(?:st|nd|rd|th) rib (left|right)")
 _VIEW = re.compile(r"_(frontal|lateral)$")
 
 
-class PaxRay:
-    """Implements ``Reader``. Films come in order of their names."""
+class PaxRay(MaskedCohort):
+    """Implements ``Reader``. Films are named by their files."""
 
-    labels: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = {}
+    title = "PAX-Ray++"
+    marks = ("paxray_t*.json",)
+    suffixes = (".png",)
+    published = (("train_val films", 13_278), ("test films", 1_475))  # by the first author's 2DAnatomyDatasets
+    splits = (("train_val", TRAIN_OR_VAL), ("test", "test"))
 
-    def __init__(self, source: str, options: ReaderOptions) -> None:
-        require(source, options, _TABLES.values(), "annotations of PAX-Ray++")
-        self._folder = require(source, options, _FOLDERS, "folder of PAX-Ray++'s films")
-        paths = {split: find(source, [table]) for split, table in _TABLES.items()}
-        self._tables = {split: CocoIndex(path) for split, path in paths.items() if path is not None}
-        self._films = sorted(
-            (PurePosixPath(file).name, split, image_id)
-            for split, table in self._tables.items()
-            for image_id, file in table.images.items()
-        )
-        counts = {
-            f"films of {_TABLES[split]}": len(self._tables[split].images) if split in self._tables else 0
-            for split in _TABLES
+    def _read(self) -> pd.DataFrame:
+        paths = {
+            part: path for part, _ in self.splits if (path := find(self.source, f"paxray_{part}.json")) is not None
         }
-        missing = sum(not (self._folder / name).is_file() for name, *_ in self._films)
-        self.notes: Sequence[str] = [
-            *differences(counts, _PUBLISHED),
-            *counted(missing, "films are listed but lie nowhere"),
-        ]
+        if not paths:
+            wanted = "wanted: paxray_train_val.json, paxray_test.json"
+            raise UserError("lacks the annotations of PAX-Ray++", where=self.source, remedy=wanted)
+        self._annotations = {part: CocoIndex(path) for part, path in paths.items()}
+        films = pd.DataFrame(
+            [
+                (PurePosixPath(file).name, part, image_id)
+                for part, table in self._annotations.items()
+                for image_id, file in table.images.items()
+            ],
+            columns=["name", "official", "image_id"],
+        )
+        on_disk = by_file_name(self.on_disk)
+        films["path"] = [on_disk.get(name, "") for name in films["name"]]
+        films["patient"] = [_VIEW.sub("", PurePosixPath(name).stem) for name in films["name"]]
+        return films
 
-    @classmethod
-    def recognises(cls, source: str) -> bool:
-        return find(source, _TABLES.values()) is not None
+    def _known(self, row: Row) -> Known:
+        lateral = PurePosixPath(row["name"]).stem.endswith("_lateral")
+        # A projection is neither PA nor AP.
+        return Known(study_id=row["patient"], view="LATERAL" if lateral else None)
 
-    def total(self) -> int | None:
-        return len(self._films)
-
-    def images(self) -> Iterator[SourceImage]:
-        for name, split, image_id in self._films:
-            stem = PurePosixPath(name).stem
-            view = _VIEW.search(stem)
-            volume = _VIEW.sub("", stem)
-            masks = self._tables[split].masks(image_id)
-            yield SourceImage(
-                name,
-                path=self._folder / name,
-                is_dicom=False,
-                known=Known(
-                    patient_id=volume,
-                    study_id=volume,
-                    view="LATERAL" if view and view[1] == "lateral" else None,  # a projection is neither PA nor AP
-                    split=split,
-                ),
-                masks={structure_of(category): mask for category, mask in masks.items()},
-            )
+    def _masks(self, row: Row) -> Mapping[str, Path | MaskMaker]:
+        masks = self._annotations[row["official"]].masks(row["image_id"])
+        return {structure_of(category): mask for category, mask in masks.items()}
 
 
 def structure_of(category: str) -> str:

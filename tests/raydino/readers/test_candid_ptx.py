@@ -43,6 +43,7 @@ def test_what_is_known_of_each_film(tmp_path: Path) -> None:
     first = images["1.1"]
     assert first.path == tmp_path / "dataset" / "1.1"
     assert first.is_dicom
+    assert first.chest_film
     assert (first.known.patient_id, first.known.study_id, first.known.split) == ("P7", "9.1", None)
     assert {image.known.population for image in images.values()} == {"New Zealand"}
     assert first.report == "Right, apical\npneumothorax."
@@ -60,9 +61,9 @@ def test_what_is_known_of_each_film(tmp_path: Path) -> None:
     }
     assert not (images["1.4"].path or Path("x")).exists()
     assert list(reader.notes) == [
-        "5 films listed, but 19,237 were published",
-        "1 films are listed but lie nowhere",
         "1 films are in no row of the table",
+        "19,237 films are published, 6 are here",
+        "1 listed films are missing",
     ]
 
 
@@ -88,7 +89,7 @@ def test_masks(tmp_path: Path) -> None:
 
 def test_a_film_of_two_patients_is_left_out_with_a_reason(tmp_path: Path) -> None:
     images = by_name(CandidPtx(str(tree(tmp_path)), ReaderOptions()))
-    assert images["1.5"].known_corrupt == "the data set's table gives it to two patients"
+    assert images["1.5"].known_corrupt == "the table gives it to two patients"
     assert images["1.5"].known.patient_id is None
     assert [image.known_corrupt for name, image in images.items() if name != "1.5"] == [None] * 5
 
@@ -96,20 +97,20 @@ def test_a_film_of_two_patients_is_left_out_with_a_reason(tmp_path: Path) -> Non
 def test_other_names_and_missing_tables(tmp_path: Path) -> None:
     root = tree(tmp_path / "candid_ptx", "Rib_fracture_mask_rle.csv", "chest_radiographs")
     (root / "chest_tube.csv").unlink()
-    assert by_name(CandidPtx(str(tmp_path), ReaderOptions()))["1.2"].labels["Rib Fracture"] == 1
+    assert by_name(CandidPtx(str(root), ReaderOptions()))["1.2"].labels["Rib Fracture"] == 1
     (root / "Rib_fracture_mask_rle.csv").unlink()
-    reader = CandidPtx(str(tmp_path), ReaderOptions())
+    reader = CandidPtx(str(root), ReaderOptions())
     assert by_name(reader)["1.2"].labels == {"Pneumothorax": 0, "Rib Fracture": None, "Support Devices": None}
-    assert "no table of rib fractures (acute_rib_fracture.csv or Rib_fracture_mask_rle.csv)" in reader.notes
-    assert "no table of chest tubes (chest_tube.csv)" in reader.notes
+    assert "acute_rib_fracture.csv is not there" in reader.notes
+    assert "chest_tube.csv is not there" in reader.notes
 
 
 @pytest.mark.parametrize(
     ("table", "text", "message"),
     [
-        ("Pneumothorax_reports.csv", "SOPInstanceUID,Report\n1.1,x\n", "lacks a column EncodedPixels"),
-        ("chest_tube.csv", "SOPInstanceUID,mask_rle\n1.1,1 2\n", "lacks a column anon_SOPUID"),
-        ("acute_rib_fracture.csv", "anon_SOPUID\n1.1\n", "lacks a column mask_rle"),
+        ("Pneumothorax_reports.csv", "SOPInstanceUID,Report\n1.1,x\n", "lacks a column 'EncodedPixels'"),
+        ("chest_tube.csv", "SOPInstanceUID,mask_rle\n1.1,1 2\n", "lacks a column 'anon_SOPUID'"),
+        ("acute_rib_fracture.csv", "anon_SOPUID\n1.1\n", "lacks a column 'mask_rle'"),
     ],
 )
 def test_faults(tmp_path: Path, table: str, text: str, message: str) -> None:
@@ -122,5 +123,5 @@ def test_faults(tmp_path: Path, table: str, text: str, message: str) -> None:
 def test_no_films(tmp_path: Path) -> None:
     tree(tmp_path)
     (tmp_path / "dataset").rename(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="holds no folder of CANDID-PTX's films; wanted: dataset or chest_radiographs"):
+    with pytest.raises(UserError, match="lacks dataset; get all tables"):
         CandidPtx(str(tmp_path), ReaderOptions())

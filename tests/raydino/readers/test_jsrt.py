@@ -11,6 +11,7 @@ from raydino.dicom.film import Work, read_film
 from raydino.dicom.pixels import PixelRecipe
 from raydino.errors import UserError
 from raydino.readers.base import RawPixels, ReaderOptions, open_reader
+from raydino.readers.cohort import train_or_val
 from raydino.readers.jsrt import Clinical, Jsrt, parse_clinical
 
 NODULES = (
@@ -62,10 +63,10 @@ def test_what_is_known_of_each_film(tmp_path: Path) -> None:
     assert missing is not None
     assert not missing.exists()
     assert list(reader.notes) == [
-        "2 films with a nodule, but 154 were published",
-        "1 films without, but 93 were published",
-        "1 films are listed but lie nowhere",
-        "no masks of SCR (fold1/masks, fold2/masks), so no official split either",
+        "SCR's masks (fold1/masks, fold2/masks) are not there, so no official split either",
+        "154 films with a nodule are published, 2 are here",
+        "247 films are published, 4 are here",
+        "1 listed films are missing",
     ]
 
 
@@ -84,7 +85,7 @@ def test_masks_at_the_films_size_and_folds(tmp_path: Path) -> None:
     first, second, third, _ = Jsrt(str(tmp_path), ReaderOptions()).images()
     assert set(first.masks) == {"left_lung", "right_lung", "lungs", "heart", "left_clavicle", "right_clavicle"}
     assert (second.masks, set(third.masks)) == ({}, {"heart"})
-    assert [image.known.split for image in (first, second, third)] == ["train", None, "test"]
+    assert [image.known.split for image in (first, second, third)] == [train_or_val("JPCLN001"), None, "test"]
     made = {}
     for structure, maker in first.masks.items():
         assert not isinstance(maker, Path)
@@ -137,8 +138,6 @@ def test_folders_by_kind(tmp_path: Path) -> None:
 
 
 def test_faults(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no folder of JSRT's films; wanted: All247images or"):
-        Jsrt(str(tmp_path), ReaderOptions())
     touch(tmp_path / "All247images" / "JPCLN001.IMG")
-    with pytest.raises(UserError, match="holds no clinical table of JSRT; wanted: CLNDAT_EN.txt, CNNDAT_EN.TXT"):
+    with pytest.raises(UserError, match="lacks CLNDAT_EN.txt and CNNDAT_EN.TXT; get all tables"):
         Jsrt(str(tmp_path), ReaderOptions())

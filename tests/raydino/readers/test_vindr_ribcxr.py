@@ -10,6 +10,7 @@ from PIL import Image
 
 from raydino.errors import UserError
 from raydino.readers.base import ReaderOptions, open_reader
+from raydino.readers.cohort import train_or_val
 from raydino.readers.vindr_ribcxr import VindrRibCxr
 
 RIBS = [f"{side}{number}" for side in "RL" for number in range(1, 11)]
@@ -44,24 +45,24 @@ def test_films_and_ribs(tmp_path: Path) -> None:
     first, second, third = reader.images()
     assert reader.total() == 3
     assert reader.labels == ()
-    assert first.name == "train/img/VinDr_RibCXR_train_000.png"
-    assert first.path == root / "data" / first.name
+    assert first.name == "train/VinDr_RibCXR_train_000.png"
+    assert first.path == root / "data" / "train" / "img" / "VinDr_RibCXR_train_000.png"
     assert not first.is_dicom
-    assert (first.known.patient_id, first.known.view, first.known.population) == (
-        "VinDr_RibCXR_train_000",
-        "PA",
-        "Viet Nam",
-    )
-    assert [image.known.split for image in (first, second, third)] == ["train", "train", "test"]
+    assert (first.known.patient_id, first.known.view, first.known.population) == (None, "PA", "Vietnam")
+    assert [image.known.split for image in (first, second, third)] == [
+        train_or_val("train/VinDr_RibCXR_train_000.png"),
+        train_or_val("train/VinDr_RibCXR_train_001.png"),
+        "test",
+    ]
     assert [set(image.masks) for image in (first, second, third)] == [
         {"rib_right_1", "rib_left_10"},
         {"rib_left_10"},
         {"rib_left_2"},
     ]
     assert list(reader.notes) == [
-        "2 films in train, but 196 were published",
-        "1 films in val, but 49 were published",
-        "1 films are listed but lie nowhere",
+        "196 train films are published, 2 are here",
+        "49 val films are published, 1 are here",
+        "1 listed films are missing",
     ]
 
 
@@ -93,4 +94,12 @@ def test_faults(tmp_path: Path, content: str, message: str) -> None:
     tree(tmp_path)
     (tmp_path / "data" / "train" / "Vindr_RibCXR_train_mask.json").write_text(content)
     with pytest.raises(UserError, match=message):
+        VindrRibCxr(str(tmp_path), ReaderOptions())
+
+
+def test_no_table(tmp_path: Path) -> None:
+    (tmp_path / "x.png").touch()
+    with pytest.raises(
+        UserError, match="lacks the polygons of VinDr-RibCXR; wanted: train/Vindr_RibCXR_train_mask.json"
+    ):
         VindrRibCxr(str(tmp_path), ReaderOptions())
