@@ -105,6 +105,10 @@ class CheXmask:
                 return self._masks(key, *self.places[at].tolist())
         return {}
 
+    def files(self) -> list[Path]:
+        """The table."""
+        return [self.path]
+
     def count(self) -> int:
         """How many masks there are."""
         return len(self.hashes) * (len(_STRUCTURES) + 1)

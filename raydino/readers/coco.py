@@ -22,6 +22,7 @@ from raydino.readers.run_length import decode_counts
 _CHUNK = 1 << 20
 _LONGEST = 16 * _CHUNK  # of one value
 _SPACE = " \t\r\n"
+_AFTER = (*_SPACE, ",", ":", "]", "}")
 Span = tuple[int, int]  # offset and length in bytes
 
 
@@ -133,7 +134,8 @@ class _Window:
                 if len(self._text) - self._at > _LONGEST or not self._more():
                     raise
                 continue
-            if end == len(self._text) and self._more():  # a number may go on
+            # A number may go on in the next chunk; what stands behind a whole one is known.
+            if self._text[end : end + 1] not in _AFTER and self._more():
                 continue
             span = (self._offset + self._at, end - self._at)
             self._at = end

@@ -125,7 +125,7 @@ class Cohort(ABC):
         return train_or_val(row["patient"] or row["name"]) if split == TRAIN_OR_VAL else split
 
     def _compare(self) -> None:
-        here: Counter[str] = Counter(films=len(self._rows), patients=self._rows["patient"].nunique())
+        here: Counter[str] = Counter(films=len(self._rows), patients=len(set(self._rows["patient"]) - {""}))
         here.update(f"{official} films" for official in self._rows["official"] if official)
         for what, number in self.published:
             if here[what] != number:

@@ -17,6 +17,9 @@ class MaskSource(Protocol):
     def of(self, sop_instance_uid: str, name: str) -> Mapping[str, Path | MaskMaker]:
         """The masks of a film by structure."""
 
+    def files(self) -> list[Path]:
+        """The files that hold the masks."""
+
     def count(self) -> int:
         """How many masks there are."""
 

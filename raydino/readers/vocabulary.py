@@ -35,7 +35,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
         "total atelectasis",
         "atelectasis basal",
     ),
-    "Pneumothorax": (),
+    "Pneumothorax": ("hemopneumothorax",),
     "Pleural Effusion": ("effusion", "loculated pleural effusion", "loculated fissural effusion"),
     "Pleural Other": (),
     "Fracture": ("fractures, bone", "humeral fracture"),
