@@ -5,7 +5,8 @@ with nonrigid registration, IEEE TMI 2014: the lung behind the heart does not be
 
     CXR_png/MCUCXR_0001_0.png   ManualMask/leftMask/MCUCXR_0001_0.png   ManualMask/rightMask/…   ClinicalReadings/
 
-Left is the patient's. The films' pixels are 0.0875 mm wide. No official split.
+Left is taken for the patient's; the release does not say so. The films' pixels are 0.0875 mm wide. No official
+split.
 """
 
 from __future__ import annotations
