@@ -103,13 +103,13 @@ READERS = Registry(
     {
         "images": "raydino.readers.image_table:ImageTable",
         "dicom": "raydino.readers.dicom_tree:DicomTree",
-        "candid_ptx": "raydino.readers.candid_ptx:CandidPtx",
+        "candid-ptx": "raydino.readers.candid_ptx:CandidPtx",
         "jsrt": "raydino.readers.jsrt:Jsrt",
         "montgomery": "raydino.readers.montgomery:Montgomery",
-        "pax_ray": "raydino.readers.pax_ray:PaxRay",
+        "pax-ray": "raydino.readers.pax_ray:PaxRay",
         "shenzhen": "raydino.readers.shenzhen:Shenzhen",
-        "siim_acr": "raydino.readers.siim_acr:SiimAcr",
-        "vindr_ribcxr": "raydino.readers.vindr_ribcxr:VindrRibCxr",
+        "siim-acr": "raydino.readers.siim_acr:SiimAcr",
+        "vindr-ribcxr": "raydino.readers.vindr_ribcxr:VindrRibCxr",
     },
 )
 

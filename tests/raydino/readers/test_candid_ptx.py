@@ -35,7 +35,7 @@ def by_name(reader: CandidPtx) -> dict[str, SourceImage]:
 
 def test_what_is_known_of_each_film(tmp_path: Path) -> None:
     tree(tmp_path)
-    assert open_reader(str(tmp_path))[0] == "candid_ptx"
+    assert open_reader(str(tmp_path))[0] == "candid-ptx"
     reader = CandidPtx(str(tmp_path), ReaderOptions())
     images = by_name(reader)
     assert list(images) == ["1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]
@@ -95,7 +95,7 @@ def test_a_film_of_two_patients_is_left_out_with_a_reason(tmp_path: Path) -> Non
 
 
 def test_other_names_and_missing_tables(tmp_path: Path) -> None:
-    root = tree(tmp_path / "candid_ptx", "Rib_fracture_mask_rle.csv", "chest_radiographs")
+    root = tree(tmp_path / "candid-ptx", "Rib_fracture_mask_rle.csv", "chest_radiographs")
     (root / "chest_tube.csv").unlink()
     assert by_name(CandidPtx(str(root), ReaderOptions()))["1.2"].labels["Rib Fracture"] == 1
     (root / "Rib_fracture_mask_rle.csv").unlink()

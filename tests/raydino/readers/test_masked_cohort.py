@@ -8,7 +8,7 @@ from raydino.errors import UserError
 from raydino.readers.base import READERS, ReaderOptions
 from raydino.readers.masked_cohort import read_outlines
 
-OURS = ("candid_ptx", "jsrt", "montgomery", "pax_ray", "shenzhen", "siim_acr", "vindr_ribcxr")
+OURS = ("candid-ptx", "jsrt", "montgomery", "pax-ray", "shenzhen", "siim-acr", "vindr-ribcxr")
 
 
 def test_outlines_of_a_film_are_gathered(tmp_path: Path) -> None:

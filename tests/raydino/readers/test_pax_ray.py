@@ -42,7 +42,7 @@ def tree(root: Path) -> Path:
 
 def test_films(tmp_path: Path) -> None:
     root = tree(tmp_path)
-    assert open_reader(str(root))[0] == "pax_ray"
+    assert open_reader(str(root))[0] == "pax-ray"
     reader = PaxRay(str(root), ReaderOptions())
     images = {image.name: image for image in reader.images()}
     assert list(images) == [

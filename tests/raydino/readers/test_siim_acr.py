@@ -46,7 +46,7 @@ def first_stage(root: Path) -> Path:
 
 def test_the_first_stage(tmp_path: Path) -> None:
     root = first_stage(tmp_path / "siim")
-    assert open_reader(str(root))[0] == open_reader(str(tmp_path))[0] == "siim_acr"
+    assert open_reader(str(root))[0] == open_reader(str(tmp_path))[0] == "siim-acr"
     reader = SiimAcr(str(tmp_path), ReaderOptions())
     images = list(reader.images())
     assert [image.name for image in images] == [

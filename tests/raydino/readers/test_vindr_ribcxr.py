@@ -40,7 +40,7 @@ def tree(root: Path) -> Path:
 
 def test_films_and_ribs(tmp_path: Path) -> None:
     root = tree(tmp_path)
-    assert open_reader(str(root))[0] == open_reader(str(root / "data"))[0] == "vindr_ribcxr"
+    assert open_reader(str(root))[0] == open_reader(str(root / "data"))[0] == "vindr-ribcxr"
     reader = VindrRibCxr(str(root), ReaderOptions())
     first, second, third = reader.images()
     assert reader.total() == 3
