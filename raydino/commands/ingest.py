@@ -22,7 +22,8 @@ def ingest(
         typer.Option(help="CSV keyed by sop_instance_uid or file: columns of 1, 0 and empty become labels."),
     ] = None,
     masks: Annotated[
-        Path | None, typer.Option(help="Folder of <structure>/<SOP Instance UID>.png at the films' size.")
+        Path | None,
+        typer.Option(help="Folder of <structure>/<SOP Instance UID>.png at the films' size, or a table of CheXmask."),
     ] = None,
     reports: Annotated[
         Path | None,

@@ -28,7 +28,7 @@ from raydino.dicom.header import FilmHeader, read_film_header
 from raydino.dicom.pixels import PixelRecipe, Rendered, render_dicom, render_image
 from raydino.dicom.screen import Rejected, require_chest_radiograph
 from raydino.readers.base import MaskMaker, RawPixels, SourceImage
-from raydino.readers.mask_folder import MaskFolder
+from raydino.readers.mask_source import MaskSource
 
 _CHANNEL_TOLERANCE = 2  # grey levels of 255 by which the channels of a grey JPEG may differ
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")  # of a file without preamble
@@ -39,7 +39,7 @@ class Work:
     """What every worker needs to know."""
 
     recipe: PixelRecipe
-    masks: MaskFolder | None = None
+    masks: MaskSource | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from raydino.dicom.summary import Summary, summarise
 from raydino.errors import UserError
 from raydino.readers.base import ReaderOptions, Uncertain, open_reader
 from raydino.readers.film_table import FilmTable
-from raydino.readers.mask_folder import MaskFolder
+from raydino.readers.mask_source import open_masks
 from raydino.readers.report_table import ReportTable
 
 
@@ -64,7 +64,7 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
         FilmTable(options.labels) if options.labels else None,
         ReportTable(options.reports) if options.reports else None,
     )
-    masks = MaskFolder.open(options.masks) if options.masks else None
+    masks = open_masks(options.masks) if options.masks else None
     key_path, key = _key(out, options)
     pseudonyms = Pseudonyms(key)
     labels = tuple(dict.fromkeys((*reader.labels, *(sidecars.labels.labels if sidecars.labels else ()))))

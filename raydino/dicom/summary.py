@@ -9,7 +9,7 @@ from pathlib import Path
 
 from raydino.dicom.assemble import Entry, Sidecars
 from raydino.readers.base import Reader
-from raydino.readers.mask_folder import MaskFolder
+from raydino.readers.mask_source import MaskSource
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def summarise(
     labels: Sequence[str],
     reader: Reader,
     sidecars: Sidecars,
-    masks: MaskFolder | None,
+    masks: MaskSource | None,
     key: Path,
 ) -> Summary:
     """Count ``entries`` (accepted and rejected)."""

@@ -113,6 +113,13 @@ READERS = Registry(
         "openi": "raydino.readers.openi:OpenI",
         "covid-chestxray": "raydino.readers.covid_chestxray:CovidChestXray",
         "dicom": "raydino.readers.dicom_tree:DicomTree",
+        "candid-ptx": "raydino.readers.candid_ptx:CandidPtx",
+        "jsrt": "raydino.readers.jsrt:Jsrt",
+        "montgomery": "raydino.readers.montgomery:Montgomery",
+        "pax-ray": "raydino.readers.pax_ray:PaxRay",
+        "shenzhen": "raydino.readers.shenzhen:Shenzhen",
+        "siim-acr": "raydino.readers.siim_acr:SiimAcr",
+        "vindr-ribcxr": "raydino.readers.vindr_ribcxr:VindrRibCxr",
     },
 )
 
