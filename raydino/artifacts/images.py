@@ -50,6 +50,7 @@ class ShardWriter:
         member.size = len(png)
         offset = tar.offset + tarfile.BLOCKSIZE
         tar.addfile(member, io.BytesIO(png))
+        tar.members.clear()  # type: ignore[attr-defined]  # it would remember every film
         return Location(self._shard, offset, len(png))
 
     def _start_shard(self) -> None:

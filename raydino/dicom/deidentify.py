@@ -10,6 +10,7 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,12 +75,12 @@ def new_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+def write_private(path: Path, text: Iterable[str]) -> None:
+    """Write a file that only its owner may read, whole or not at all; a long text comes line by line."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         with open(partial, "w", encoding="utf-8", newline="", opener=_private) as file:
-            file.write(text)
+            file.writelines(text)
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror})", where=path) from None

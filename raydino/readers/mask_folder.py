@@ -39,6 +39,10 @@ class MaskFolder:
         paths = {structure: self.path / structure / file for structure in self.structures}
         return {structure: path for structure, path in paths.items() if path.is_file()}
 
+    def files(self) -> list[Path]:
+        """All mask files, in order."""
+        return sorted(path for structure in self.structures for path in (self.path / structure).glob("**/*.png"))
+
     def count(self) -> int:
         """How many mask files there are."""
-        return sum(1 for structure in self.structures for _ in (self.path / structure).glob("**/*.png"))
+        return len(self.files())
