@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 _READY = "ready"
 _START_SECONDS = 120.0
 _ALARM_SECONDS = 30.0  # after the time is up: nobody is left to end the process
+_IDLE_SECONDS = 60.0  # without a job the process ends; the next job starts another
 MEMORY_BYTES = 4 * 2**30  # of address space for one job; the largest films take about 1 GiB
 
 
@@ -47,9 +48,7 @@ def process_map(
     must not raise. Each worker prints nothing: its stdout and stderr are closed.
     """
     pending = iter(jobs)
-    context = _context(function)
-    serve = (function, prepare, timeout_seconds)
-    pool: list[_Worker[Job, Result]] = [_Worker(context, serve, timeout_seconds) for _ in range(workers)]
+    pool = [Worker(function, prepare, timeout_seconds) for _ in range(workers)]
     try:
         working = list(pool)
         while working:
@@ -68,16 +67,26 @@ def process_map(
             worker.kill()
 
 
-class _Worker(Generic[Job, Result]):
+class Worker(Generic[Job, Result]):
     """One process at a time, its pipe, and the job that it has."""
 
-    def __init__(self, context: BaseContext, serve: tuple[object, ...], timeout_seconds: float) -> None:
-        self._context = context
-        self._serve = serve
+    def __init__(self, function: Callable[[Job], Result], prepare: Callable[[], None], timeout_seconds: float) -> None:
+        self._context = _context(function)
+        self._serve = (function, prepare, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._job: Job | None = None
         self._deaths = 0  # of processes that had the job
         self._start()
+
+    def run(self, job: Job) -> Result | WorkerFailed:
+        """Do one job and wait for its result."""
+        while not self.is_ready:
+            wait([self.pipe], timeout=1.0)
+            self.outcome()
+        self.take(iter((job,)))
+        while (outcome := self.outcome()) is None:
+            wait([self.pipe], timeout=1.0)
+        return outcome[1]  # type: ignore[index]
 
     def _start(self) -> None:
         self.pipe, theirs = self._context.Pipe()
@@ -175,8 +184,8 @@ def _serve(
             resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
     try:
         pipe.send(_READY)
-        while _address_space() < most - MEMORY_BYTES / 2:  # else it leaks: a new process takes its place
-            job = pipe.recv()
+        while pipe.poll(_IDLE_SECONDS) and _address_space() < most - MEMORY_BYTES / 2:
+            job = pipe.recv()  # beyond that it leaks, and another process gets the job
             signal.alarm(math.ceil(timeout_seconds + _ALARM_SECONDS))
             pipe.send(function(job))
             signal.alarm(0)
