@@ -132,7 +132,9 @@ def _connected(address: str) -> Client:
         from distributed import Client
     except ModuleNotFoundError:
         raise UserError("--on needs Dask", remedy="install it with: pip install 'raydino[dask]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # what it has to say is said here in one line
+    for name in ["distributed", *logging.root.manager.loggerDict]:
+        if name.split(".")[0] == "distributed":  # what it has to say is said here in one line
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError):
