@@ -42,6 +42,7 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
     found = sidecars.reports.find(uid, image.name, study or "") if sidecars.reports else None
     report = found[1] if found else image.report if sidecars.with_reports else None
     stated_patient = (header.patient_id if header else "") or image.known.patient_id or ""
+    identifiers = (*getattr(header, "identifiers", ()), *filter(None, (known.patient_id, study)))
     tells = header is not None or film is not None
     own_name = uid or f"file:{image.name}"
     given = dict(image.labels)
@@ -56,7 +57,7 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
         stated_patient=stated_patient,
         official_split=known.split,
         modality=(header.modality or None) if header else None,
-        manufacturer=getattr(header, "manufacturer", None),
+        manufacturer=getattr(header, "manufacturer", None) or None,
         view=known.view if tells else None,
         rows=film.rows if film else None,
         cols=film.cols if film else None,
@@ -72,7 +73,7 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
         site=known.site or "",
         race=known.race or "",
         insurance=known.insurance or "",
-        report=kept_report(report, (*getattr(header, "identifiers", ()), stated_patient)) if report else None,
+        report=kept_report(report, identifiers) if report else None,
         row_line=row.line if row else None,
         report_line=found[0] if found else None,
         labels=given,
@@ -150,14 +151,16 @@ def decide(journal: Journal, pseudonyms: Pseudonyms, split_seed: int) -> None:
     """A verdict on each image of ``journal``. Raises UserError on torn patients."""
     journal.sql.executescript(_VERDICTS)
     images = journal.sql.execute(
-        "SELECT id, name, nth, uid, content_sha256, reason, detail, patient, official_split "
+        "SELECT id, name, uid, content_sha256, reason, detail, patient, official_split "
         "FROM images ORDER BY uid, name, nth"
     )
-    for number, name, nth, uid, content, reason, detail, patient, official_split in images:
-        # Of several images of one name only the first is named by it.
-        file = f"{name}\0{nth}" if nth else name
-        # Only an accepted film is named by its UID: a rejected copy of it must have another name.
-        rejected = pseudonyms.sample(f"rejected:{file}")
+    previous, copy = None, 0
+    for number, name, uid, content, reason, detail, patient, official_split in images:
+        own_name = uid or f"file:{name}"
+        previous, copy = own_name, copy + 1 if own_name == previous else 1
+        # Only an accepted film is named by its UID alone: a rejected one must have another name, and the same
+        # from a folder and from a PACS.
+        rejected = pseudonyms.sample(f"rejected:{copy}:{own_name}")
         if reason is not None:
             verdict = Verdict(number, rejected, reason, detail)
         elif original := _original(journal, uid, content):
@@ -166,7 +169,7 @@ def decide(journal: Journal, pseudonyms: Pseudonyms, split_seed: int) -> None:
         else:
             verdict = Verdict(
                 number,
-                pseudonyms.sample(uid or f"file:{file}"),
+                pseudonyms.sample(own_name if uid or copy == 1 else f"{own_name}\0{copy}"),
                 detail=detail,
                 uid=uid or None,
                 content=content,

@@ -36,11 +36,10 @@ _SAME = "install the same raydino, with the same decoders, on all of them"
 _AGAIN = "the same command again goes on where it was"
 
 
-def scheduler_address(on: str) -> str:
-    """``tcp://host:port`` of ``dask://host:port``. Raises UserError."""
-    if found := re.fullmatch(r"dask://([^/\s]+:\d+)/?", on):
-        return f"tcp://{found[1]}"
-    raise UserError(f"--on {on} is not possible", remedy="dask://HOST:PORT of a Dask scheduler")
+def require_address(on: str) -> None:
+    """Raises UserError unless ``on`` has the form of an address."""
+    if not re.fullmatch(r"dask://[^/\s]+:\d+/?", on):
+        raise UserError(f"--on {on} is not possible", remedy="dask://HOST:PORT of a Dask scheduler")
 
 
 def cluster_map(
@@ -52,7 +51,7 @@ def cluster_map(
     timeout_seconds: float,
     prepare: Callable[[], None],
 ) -> Iterator[tuple[Job, Result | WorkerFailed]]:
-    """Yield each job with its result, in the order in which they finish.
+    """Yield each job with its result, in the order in which they finish, from the cluster at ``dask://host:port``.
 
     ``needed`` are the files and folders that the jobs will open. Raises UserError where there is no
     scheduler, no worker, or one that lacks ``needed`` or has another version of raydino.
@@ -129,20 +128,23 @@ def _own_worker(*serve: Any) -> Worker[Any, Any]:
 
 def _connected(address: str) -> Client:
     try:
+        import dask
         from distributed import Client
     except ModuleNotFoundError:
         raise UserError("--on needs Dask", remedy="install it with: pip install 'raydino[dask]'") from None
     for name in ["distributed", *logging.root.manager.loggerDict]:
         if name.split(".")[0] == "distributed":  # what it has to say is said here in one line
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})  # films that a source brings are large
+    scheduler = address.replace("dask", "tcp", 1)
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError):
         raise UserError("no Dask scheduler answers", where=address, remedy="start one with: dask scheduler") from None
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
     except TimeoutError:
+        remedy = f"start some with: dask worker {scheduler}"
         client.close()
-        remedy = f"start some with: dask worker {address}"
         raise UserError("the Dask scheduler has no workers", where=address, remedy=remedy) from None
     return client

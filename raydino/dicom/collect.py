@@ -18,6 +18,9 @@ from raydino.errors import UserError
 from raydino.readers.base import Reader, SourceImage
 from raydino.tracking import progress_bar
 
+SOURCE_GONE = "source_gone"  # a reading's reason that is none of the film's: the source stopped serving
+_AGAIN = "the same command again goes on where it was"
+
 
 class Execute(Protocol):
     """Where readings are done: yields each job with its outcome, in any order (``pool``, ``cluster``)."""
@@ -41,6 +44,8 @@ def collect(reader: Reader, source: object, work: Work, sidecars: Sidecars, plac
                     bar.advance(task)
 
         for listed, outcome in execute(partial(read_listed, work), unread()):
+            if isinstance(outcome, Reading) and outcome.reason == SOURCE_GONE:
+                raise UserError(f"the source stopped serving: {outcome.detail}", where=source, remedy=_AGAIN)
             _record(listed, outcome, sidecars, place)
             place.checkpoint()
             bar.advance(task)
@@ -65,7 +70,7 @@ def _images(reader: Reader, source: object) -> Iterator[SourceImage]:
             raise UserError(
                 f"the source failed ({error.strerror or type(error).__name__})",
                 where=source,
-                remedy="the same command again goes on where it was",
+                remedy=_AGAIN,
             ) from None
         yield image
 

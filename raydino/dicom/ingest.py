@@ -75,6 +75,11 @@ class _Given:
     key: bytes
 
     @property
+    def cohort(self) -> str:
+        """Where the films come from, whichever way they came: a reader of DICOM from elsewhere says so."""
+        return getattr(self.reader, "cohort", self.reader_name)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The ordered label set: the source's, then that of the labels CSV."""
         table = self.sidecars.labels
@@ -129,13 +134,13 @@ def _opened(source: str, out: Path, options: IngestOptions) -> _Given:
 
 def _executor(given: _Given, options: IngestOptions) -> Execute:
     if options.on is not None:
-        from raydino.dicom.cluster import cluster_map, scheduler_address
+        from raydino.dicom.cluster import cluster_map, require_address
 
+        require_address(options.on)
         needed = [Path(given.source).resolve()] if os.path.exists(given.source) else []
         needed += [options.masks.resolve()] if options.masks else []
-        address = scheduler_address(options.on)
         return partial(
-            cluster_map, address=address, needed=needed, timeout_seconds=FILE_SECONDS, prepare=prepare_worker
+            cluster_map, address=options.on, needed=needed, timeout_seconds=FILE_SECONDS, prepare=prepare_worker
         )
     workers = max(1, min(options.workers, given.reader.total() or options.workers))
     return partial(process_map, workers=workers, timeout_seconds=FILE_SECONDS, prepare=prepare_worker)
@@ -183,7 +188,7 @@ def _write(out: Path, given: _Given, options: IngestOptions, place: Workplace, s
             directory,
             place,
             total=summary.images,
-            source=given.reader_name,
+            source=given.cohort,
             labels=given.labels,
             pseudonyms=Pseudonyms(given.key),
             retain_institution=options.retain_institution,

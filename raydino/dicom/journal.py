@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import astuple, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from raydino.dicom.spool import Span
@@ -210,16 +210,21 @@ def plain(text: str) -> str:
 
 def stamp_of(image: SourceImage) -> str:
     """Changes when the image does, as far as that is seen without reading it, or what the source says of it."""
-    masks = {s: _file_state(m) if isinstance(m, Path) else None for s, m in sorted(image.masks.items())}
-    said = (image.is_dicom, image.raw, image.known, dict(image.labels), image.report, image.known_corrupt)
+    said = replace(image, path=None, content=None, opener=None, masks={}, labels=dict(image.labels))
     content = hashlib.sha256(image.content).digest() if image.content is not None else None
-    where = _file_state(image.path) if image.path is not None else None
-    return hashlib.sha256(repr((where, content, masks, said)).encode("utf-8", "backslashreplace")).hexdigest()
+    masks = {structure: _files_state(source) for structure, source in sorted(image.masks.items())}
+    state = (_files_state(image.path), _files_state(image.opener), content, masks, said)
+    return hashlib.sha256(repr(state).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _file_state(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_size, found.st_mtime_ns
+def _files_state(source: object) -> object:
+    """Size and time of a file, or of the files that an opener or a maker of a mask has among its fields."""
+    if isinstance(source, Path):
+        try:
+            found = source.stat()
+        except (OSError, ValueError):
+            return None
+        return found.st_size, found.st_mtime_ns
+    if is_dataclass(source):
+        return [_files_state(getattr(source, f.name)) for f in fields(source)]
+    return None

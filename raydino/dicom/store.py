@@ -24,7 +24,7 @@ def store(
     pseudonyms: Pseudonyms,
     retain_institution: bool,
 ) -> None:
-    """Fill ``directory``. ``total`` is the number of rows, ``source`` the reader's name."""
+    """Fill ``directory``. ``total`` is the number of rows, ``source`` the cohort's name."""
     with (
         ShardWriter(directory / "images") as shards,
         MANIFEST.writer(directory / "manifest.parquet") as manifest,

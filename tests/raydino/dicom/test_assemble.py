@@ -57,7 +57,7 @@ def test_duplicates_in_whatever_order_they_were_read(tmp_path: Path, order: int)
         "f": (rows["e"].sample_id, "the same content as another film"),
     }
     assert rows["a"].sample_id == NAMES.sample("1")
-    assert rows["b"].sample_id == NAMES.sample("rejected:b")
+    assert rows["b"].sample_id == NAMES.sample("rejected:2:1")
     assert rows["e"].sample_id == NAMES.sample("file:e")
     assert rows["a"].split == rows["c"].split
     assert rows["b"].split is None
@@ -85,7 +85,7 @@ def test_two_images_of_one_name_are_two_rows(tmp_path: Path) -> None:
         "fourth": False,
     }
     assert rows["first"].sample_id == NAMES.sample("file:x")
-    assert rows["third"].sample_id == NAMES.sample("rejected:y")
+    assert rows["third"].sample_id == NAMES.sample("rejected:1:file:y")
 
 
 def test_a_torn_patient_counts_only_accepted_films(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import pytest
 from raydino.artifacts.dataset import Dataset
 from raydino.dicom import collect, pool
 from raydino.dicom import ingest as module
+from raydino.dicom.film import Reading
 from raydino.dicom.ingest import IngestOptions, ingest
+from raydino.dicom.journal import Journal, Listed
 from raydino.dicom.pixels import PixelRecipe
 from raydino.errors import UserError
 from raydino.readers.base import SourceImage
@@ -119,6 +121,21 @@ def test_a_source_that_dies_on_the_way_is_one_line_and_a_second_run_goes_on(
     assert before >= 3
     assert run(images).accepted == 6
     assert len(read) == 6
+
+
+def test_a_source_that_stops_serving_rejects_no_film(tmp_path: Path, run: Callable[..., Any], monkeypatch: Any) -> None:
+    def stops_at_the_second(_: Any, jobs: Iterable[Listed], **__: Any) -> Iterator[tuple[Listed, Reading]]:
+        for job in jobs:
+            reason = collect.SOURCE_GONE if job.image.name == "1" else "not_dicom"
+            yield job, Reading(reason=reason, detail="the login ran out")
+
+    monkeypatch.setattr(module, "process_map", stops_at_the_second)
+    with pytest.raises(UserError, match="test://source: the source stopped serving: the login ran out"):
+        run(lambda: (SourceImage(str(index), content=b"") for index in range(3)))
+    with Journal(tmp_path / ".out.ingest" / "journal").sql as sql:
+        assert sql.execute("SELECT name, reason FROM images WHERE spool_end IS NOT NULL").fetchall() == [
+            ("0", "not_dicom")
+        ]
 
 
 def test_a_file_that_changes_while_it_is_read_is_rejected_and_one_that_vanishes_too(

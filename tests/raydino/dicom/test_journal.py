@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -124,6 +125,27 @@ def test_the_stamp_of_a_file_that_is_gone_and_of_names_that_are_no_text(tmp_path
     (tmp_path / "gone.png").write_text("mask")
     assert stamp_of(gone) != before
     assert stamp_of(replace(gone, path=Path("a\0b"))) != before
+
+
+@dataclass(frozen=True)
+class Member:
+    """An opener of a part of a file."""
+
+    archive: Path
+    offset: int
+
+    def __call__(self) -> BinaryIO:
+        raise OSError
+
+
+def test_the_stamp_of_a_member_of_a_file_changes_with_the_file(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    archive.write_text("one")
+    image = SourceImage("a.zip/film", opener=Member(archive, 3))
+    before = stamp_of(image)
+    assert stamp_of(image) == before
+    archive.write_text("other")
+    assert stamp_of(image) != before
 
 
 def test_no_query_over_all_rows_sorts_in_temporary_files(tmp_path: Path) -> None:
