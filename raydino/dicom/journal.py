@@ -19,7 +19,7 @@ from pathlib import Path
 from raydino.dicom.spool import Span
 from raydino.readers.base import SourceImage
 
-_CACHE_KIB = 32 * 1024
+_CACHE_KIB = 16 * 1024
 
 
 @dataclass(frozen=True)
