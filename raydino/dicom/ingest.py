@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,8 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
     The result depends on the source, the sidecar files, the key, the recipe and the split seed; never
     on who does the readings, on where things lie or on how often the run was interrupted.
     """
+    if options.on is not None:
+        source, options = _absolute(str(source), options)
     _refuse_nesting(str(source), out, options)
     if not path_beside(out).exists():
         _refuse_existing(out, options)
@@ -132,13 +134,19 @@ def _opened(source: str, out: Path, options: IngestOptions) -> _Given:
     return _Given(source, name, reader, sidecars, masks, key_path, key)
 
 
+def _absolute(source: str, options: IngestOptions) -> tuple[str, IngestOptions]:
+    """What a cluster's workers will open, by names that hold in whatever directory they run."""
+    masks = options.masks and options.masks.absolute()
+    return os.path.abspath(source) if os.path.exists(source) else source, replace(options, masks=masks)
+
+
 def _executor(given: _Given, options: IngestOptions) -> Execute:
     if options.on is not None:
         from raydino.dicom.cluster import cluster_map, require_address
 
         require_address(options.on)
-        needed = [Path(given.source).resolve()] if os.path.exists(given.source) else []
-        needed += [options.masks.resolve()] if options.masks else []
+        needed = [Path(given.source)] if os.path.exists(given.source) else []
+        needed += [options.masks] if options.masks else []
         return partial(
             cluster_map, address=options.on, needed=needed, timeout_seconds=FILE_SECONDS, prepare=prepare_worker
         )

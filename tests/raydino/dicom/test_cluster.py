@@ -102,14 +102,17 @@ def test_crashes_and_hangs_take_only_their_own_job_along(dask: Started) -> None:
     ]
 
 
-def test_the_dataset_is_that_of_one_process(dask: Started, tmp_path: Path, write_dicom: Any) -> None:
+def test_the_dataset_is_that_of_one_process(
+    dask: Started, tmp_path: Path, write_dicom: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the workers run elsewhere
     for index in range(40):
         write_dicom(tmp_path / "archive" / f"{index}.dcm", PatientID=f"P{index // 3}")
     (tmp_path / "archive" / "notes.txt").write_text("no film")
     (tmp_path / "key").write_text("00112233445566778899aabbccddeeff" * 2)
     for name, on in (("local", None), ("dask", dask.address)):
         options = IngestOptions(PixelRecipe(16), key=tmp_path / "key", on=on)
-        summary = ingest(tmp_path / "archive", tmp_path / name, options)
+        summary = ingest("archive", tmp_path / name, options)
         assert (summary.accepted, summary.rejected) == (40, {"not_dicom": 1})
     assert fingerprint(tmp_path / "local") == fingerprint(tmp_path / "dask")
 
