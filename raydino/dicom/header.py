@@ -27,8 +27,8 @@ _STUDY_TEXTS = ("StudyDescription", "RequestedProcedureDescription", "Acquisitio
 _PROCEDURES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence", "PerformedProtocolCodeSequence")
 _INTENTS = ("FOR PRESENTATION", "FOR PROCESSING")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kin
-_KNOWN_MODALITIES = frozenset(
-    "CR DX DR CT MR US MG NM PT RF RG XA IO PX ES OT SC SR PR KO SEG DOC ECG REG RTDOSE RTIMAGE RTPLAN RTSTRUCT".split()
+_KNOWN_MODALITIES = re.compile(
+    "CR|DX|DR|CT|MR|US|MG|NM|PT|RF|RG|XA|IO|PX|ES|OT|SC|SR|PR|KO|SEG|DOC|ECG|REG|RTDOSE|RTIMAGE|RTPLAN|RTSTRUCT"
 )
 _KNOWN_PHOTOMETRICS = re.compile(r"MONOCHROME[12]|PALETTE COLOR|RGB|YBR_\w{3,12}")
 
@@ -91,7 +91,7 @@ def read_film_header(dataset: Dataset, *, identify: bool = True) -> FilmHeader:
         study_instance_uid=text(dataset, "StudyInstanceUID"),
         patient_id=text(dataset, "PatientID"),
         identifiers=identifiers_of(dataset) if identify else (),
-        modality=modality if modality in _KNOWN_MODALITIES else ("OTHER" if modality else ""),
+        modality=modality if _KNOWN_MODALITIES.fullmatch(modality) else ("OTHER" if modality else ""),
         body_part=fold(part),
         film_text=film_text,
         study_text=" ".join([study_text, *(fold(meaning) for _, meaning in procedures)]).strip(),
