@@ -26,13 +26,11 @@ def fold(text: str) -> str:
 # Chest and lungs in English, German, Dutch, the Romance, Nordic and Slavic languages, Hungarian, Finnish,
 # Turkish, Vietnamese and Indonesian. What follows THORAC- is no evidence: a thoracic spine is no chest.
 _CHEST = re.compile(
-    r"\b(?:(?:P|PORT|PED|PAED)?CHEST|C ?X ?R|THORAX\w{0,6}|TORAX|TORAKS\w*|TORACE|TORACIQUE|LUNGS?|LUNGEN?|LONGEN|LUNG[OE]R"
+    r"\b(?:(?:P|PORT|PED|PAED)?CHEST|C ?X ?R|THORAX\w{0,6}|TORAX|TORAKS\w*|TORACE|LUNGS?|LUNGEN?|LONGEN|LUNG[OE]R"
     r"|POUMONS?|POLMON[EI]|PULMAO|PULMOES|PULMON\w*|PLUCA|PLICE|PLIC|HRUDNIKU?|KLATK\w* PIERSIOW\w*|KLP|GRUDNI\w*"
     r"|MELLKAS\w*|KEUHKO\w*|AKCIGER\w*|GOGUS|BROSTKORG\w*|BRYSTKASSE\w*|BRUSTKORB\w*|BRUSTORGANE?|NGUC|PHOI|PARU)\b"
 )
-_CHEST_ELSEWHERE = tuple(
-    fold(word) for word in ("胸部", "胸片", "肺", "흉부", "ГРУДН", "ЛЕГКИХ", "ОГК", "ΘΩΡΑΚ", "الصدر", "חזה")
-)
+_CHEST_ELSEWHERE = [fold(word) for word in ("胸部", "胸片", "肺", "흉부", "ГРУДН", "ЛЕГКИХ", "ΘΩΡΑΚ", "الصدر", "חזה")]
 _OTHER = re.compile(
     r"\b(?:ABDOM\w*|KUB|PELVI\w*|BECKEN\w*|BASSIN|BACINO|[CLT]?SPINE|SPINAL|COLUMN?A|COLONNE|WIRBEL\w*|[BLH]WS|RACHIS"
     r"|RIBS?|RIB ?CAGE|RIPPE\w*|COSTILLAS?|COSTE|CLAVIC\w*|SHOULDER\w*|SCHULTER\w*|EPAULE|HOMBRO|SPALLA|HUMERUS|ELBOW"
@@ -43,9 +41,8 @@ _OTHER = re.compile(
 _CHEST_REGIONS = frozenset(("51185008", "816094009", "43799004", "39607008", "T-D3000", "T-D3200", "T-28000"))
 _CHEST_PROCEDURES = frozenset(
     ("71010", "71015", "71020", "71021", "71022", "71030", "71035", "71045", "71046", "71047", "71048")  # CPT
-    + ("399208008", "ZBQK002")  # SNOMED CT plain chest X-ray, CCAM radiographie du thorax
 )
-CHEST_CODES = _CHEST_REGIONS | _CHEST_PROCEDURES
+CHEST_CODES = _CHEST_REGIONS | _CHEST_PROCEDURES | {"399208008", "ZBQK002"}  # SNOMED CT, CCAM
 
 _VIEW_CODES = {
     "272479007": "PA",
@@ -61,10 +58,10 @@ _VIEW_CODES = {
 _VIEW_WORDS = {
     "PA": r"PA|P A|POSTERO ?ANTERIOR\w?|POSTERO ?ANTERIEURE?",
     "AP": r"AP|A P|ANTERO ?POSTERIOR\w?|ANTERO ?POSTERIEURE?",
-    "LATERAL": r"LAT|LATERAL\w{0,2}|LATERALE|LATERO ?LATERAL\w?|LL|RL|LLAT|RLAT|[LR] LAT|SEITLICH\w*|PROFIL|PERFIL|PROFILO"
+    "LATERAL": r"LAT|LATERAL\w{0,2}|LATERO ?LATERAL\w?|LL|RL|LLAT|RLAT|[LR] LAT|SEITLICH\w*|PROFILO?|PERFIL"
     r"|ZIJDELINGS\w*|DWARS|BOCZN\w*|BOCN\w*|OLDALIRANYU",
 }
-_LATERAL_ELSEWHERE = tuple(fold(word) for word in ("側面", "侧位", "側位", "측면", "БОКОВ"))
+_LATERAL_ELSEWHERE = [fold(word) for word in ("側面", "侧位", "側位", "측면", "БОКОВ")]
 _NOT_SIDEWAYS = re.compile(r"DECUB\w*(?! (?:SUPIN|DORSAL|PRON))")
 
 

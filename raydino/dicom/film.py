@@ -44,7 +44,7 @@ class Work:
 
     recipe: PixelRecipe
     masks: MaskFolder | None = None
-    screening: Screening = Screening()
+    screening: Screening = field(default_factory=Screening)
     previews: bool = False  # small pictures of rejected films, for a contact sheet
     identify: bool = True  # collect what reports are scrubbed of; where there are none it is time lost
 
