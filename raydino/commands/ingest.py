@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,20 +14,41 @@ if TYPE_CHECKING:
     from raydino.dicom.summary import Summary
 
 
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="CSV keyed by sop_instance_uid or file: columns of 1, 0 and empty become labels."),
+]
+Masks = Annotated[Path | None, typer.Option(help="Folder of <structure>/<SOP Instance UID>.png at the films' size.")]
+Reports = Annotated[
+    Path | None,
+    typer.Option(help="CSV with text and sop_instance_uid or study_instance_uid. The text is scrubbed of identifiers."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REASON",
+        help="A reason that rejects nothing: modality, not_human, not_chest, derived, for_processing. Repeatable.",
+    ),
+]
+BurnedIn = Annotated[
+    Literal["reject", "keep", "black-out", "quarantine"],
+    typer.Option(
+        help="Films with burned-in text: reject those whose header says so, or keep them; with the ocr extra, read "
+        "every film and black the text out, or quarantine (reject) the film."
+    ),
+]
+SmallestSide = Annotated[
+    int | None,
+    typer.Option(min=1, help="Pixels that a film's shorter side must have. Default: a quarter of --shorter-side."),
+]
+
+
 def ingest(
     source: Annotated[Path, typer.Argument(help="A tree of DICOM files, or of images with images.csv beside them.")],
     out: Annotated[Path, typer.Option(help="The dataset to make.", show_default=False)],
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="CSV keyed by sop_instance_uid or file: columns of 1, 0 and empty become labels."),
-    ] = None,
-    masks: Annotated[
-        Path | None, typer.Option(help="Folder of <structure>/<SOP Instance UID>.png at the films' size.")
-    ] = None,
-    reports: Annotated[
-        Path | None,
-        typer.Option(help="CSV with text and sop_instance_uid or study_instance_uid. The text is kept as it is."),
-    ] = None,
+    labels: Labels = None,
+    masks: Masks = None,
+    reports: Reports = None,
     images_csv: Annotated[
         Path | None,
         typer.Option(help="List of image files: file, patient_id, and what else is known. Default SOURCE/images.csv."),
@@ -43,6 +64,9 @@ def ingest(
         int, typer.Option(min=16, max=4096, help="Shorter side of the stored films, pixels. None is enlarged.")
     ] = 512,
     bits: Annotated[int, typer.Option(help="Bits of the stored films: 8 or 16.")] = 8,
+    keep: Keep = None,
+    burned_in: BurnedIn = "reject",
+    smallest_side: SmallestSide = None,
     retain_institution: Annotated[
         bool, typer.Option("--retain-institution", help="Keep institution names (PS3.15 option) as the site.")
     ] = False,
@@ -62,6 +86,7 @@ def ingest(
     from raydino.dicom.ingest import IngestOptions
     from raydino.dicom.ingest import ingest as run
     from raydino.dicom.pixels import PixelRecipe
+    from raydino.dicom.screen import Screening
 
     if bits not in (8, 16):
         raise UserError(f"--bits {bits} is not possible", remedy="8 or 16")
@@ -74,6 +99,7 @@ def ingest(
         reports=reports,
         key=key,
         crosswalk=crosswalk,
+        screening=Screening.of(keep or (), burned_in, smallest_side),
         retain_institution=retain_institution,
         split_seed=split_seed,
         workers=workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(2)),

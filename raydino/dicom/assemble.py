@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from raydino.dicom.collect import Collected
 from raydino.dicom.deidentify import Pseudonyms
 from raydino.dicom.header import sex_of, view_of
+from raydino.dicom.scrub import scrub
 from raydino.dicom.splits import split_patients
 from raydino.readers.base import Known
 from raydino.readers.film_table import FilmTable
@@ -78,6 +79,8 @@ def _entry(collected: Collected, sidecars: Sidecars, pseudonyms: Pseudonyms) -> 
     )
     given = dict(image.labels)
     given.update({name: value for name, value in (row.labels if row else {}).items() if value is not None})
+    identifiers = (*(header.identifiers if header else ()), *filter(None, (known.patient_id, known.study_id)))
+    text = found[1] if found else report
     return Entry(
         collected,
         # Only an accepted film is named by its UID: a rejected copy of it must have another name.
@@ -85,7 +88,7 @@ def _entry(collected: Collected, sidecars: Sidecars, pseudonyms: Pseudonyms) -> 
         sop_instance_uid=uid,
         known=known,
         labels=given,
-        report=found[1] if found else report,
+        report=scrub(text, identifiers) if text else None,
         row_line=row.line if row else None,
         report_line=found[0] if found else None,
         reason=reading.reason,

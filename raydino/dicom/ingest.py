@@ -17,10 +17,12 @@ from typing import Any
 from raydino.artifacts.dataset import DATASET
 from raydino.artifacts.header import creating, refuse_existing
 from raydino.dicom.assemble import Entry, Sidecars, assemble
+from raydino.dicom.burned_in import require_ocr
 from raydino.dicom.collect import Spool, collect
 from raydino.dicom.deidentify import Pseudonyms, new_key, read_key, write_private
 from raydino.dicom.film import Work
 from raydino.dicom.pixels import PixelRecipe
+from raydino.dicom.screen import READING, Screening
 from raydino.dicom.splits import FRACTIONS
 from raydino.dicom.store import store
 from raydino.dicom.summary import Summary, summarise
@@ -44,6 +46,7 @@ class IngestOptions:
     reports: Path | None = None
     key: Path | None = None
     crosswalk: Path | None = None
+    screening: Screening = field(default_factory=Screening)
     retain_institution: bool = False
     split_seed: int = 0
     workers: int = 1
@@ -56,6 +59,8 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
     The result depends on the source, the sidecar files, the key, the recipe and the split seed; never
     on ``workers`` or on where things lie.
     """
+    if options.screening.burned_in in READING:
+        require_ocr()
     refuse_existing(out, overwrite=options.overwrite)
     _refuse_crosswalk(out, options)
     reader_options = ReaderOptions(options.images_csv, options.uncertain)
@@ -71,7 +76,7 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
     config: dict[str, Any] = {}
     with creating(out, DATASET, config=config, seed=options.split_seed, overwrite=options.overwrite) as directory:
         with Spool(directory / ".spool") as spool:
-            collected = collect(reader, Work(options.recipe, masks), spool, options.workers)
+            collected = collect(reader, Work(options.recipe, masks, options.screening), spool, options.workers)
             entries = assemble(collected, sidecars, pseudonyms, options.split_seed)
             _require_films(entries, source)
             store(
@@ -100,6 +105,7 @@ def _config(options: IngestOptions, reader: str, labels: Sequence[str], entries:
         "reader": reader,
         "split": {"seed": options.split_seed, "fractions": FRACTIONS},
         "retain_institution": options.retain_institution,
+        "screening": options.screening.resolved(),
     }
 
 

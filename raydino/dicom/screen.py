@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from raydino.dicom.examination import CHEST_CODES, names_chest, names_other_part
 from raydino.dicom.header import FilmHeader
@@ -72,6 +72,10 @@ class Screening:
                 f"--burned-in {burned_in} is not possible", remedy=f"one of {', '.join(get_args(BurnedIn))}"
             )
         return cls(frozenset(keep), burned_in, smallest_side)  # type: ignore[arg-type]
+
+    def resolved(self) -> dict[str, Any]:
+        """In plain JSON types, for the dataset's header."""
+        return {"keep": sorted(self.keep), "burned_in": self.burned_in, "smallest_side": self.smallest_side}
 
 
 class Rejected(Exception):

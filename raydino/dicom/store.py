@@ -13,7 +13,7 @@ from raydino.artifacts.images import Location, ShardWriter
 from raydino.artifacts.table import Table
 from raydino.dicom.assemble import Entry
 from raydino.dicom.collect import Spool
-from raydino.dicom.deidentify import Pseudonyms, stated
+from raydino.dicom.deidentify import Pseudonyms, told_age
 from raydino.errors import UserError
 from raydino.tracking import track
 
@@ -76,11 +76,12 @@ def _manifest_row(
         "sample_id": entry.sample_id,
         "patient_id": pseudonyms.patient(known.patient_id or "") if has_facts else None,
         "study_id": pseudonyms.study(known.study_id or "") if has_facts else None,
+        "study_year": header.study_year if header else None,
         "source": source,
         "split": entry.split,
         "official_split": known.split,
         "modality": (header.modality or None) if header else None,
-        "manufacturer": None,
+        "manufacturer": (header.manufacturer or None) if header else None,
         "view": known.view if has_facts else None,
         "rows": film.rows if film else None,
         "cols": film.cols if film else None,
@@ -105,12 +106,12 @@ def _demographics_row(entry: Entry, pseudonyms: Pseudonyms, retain_institution: 
     return {
         "sample_id": entry.sample_id,
         "patient_id": pseudonyms.patient(known.patient_id or ""),
-        "age_years": known.age_years,
+        "age_years": told_age(known.age_years),
         "sex": known.sex,
-        "population": stated(known.population or ""),
+        "population": pseudonyms.group("population", known.population or ""),
         "site": pseudonyms.site(known.site or "", retain=retain_institution),
-        "race": stated(known.race or ""),
-        "insurance": stated(known.insurance or ""),
+        "race": pseudonyms.group("race", known.race or ""),
+        "insurance": pseudonyms.group("insurance", known.insurance or ""),
     }
 
 
