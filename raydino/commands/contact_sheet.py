@@ -8,6 +8,7 @@ was rejected because it may name somebody is never shown. Neighbours: ``dataset_
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     from raydino.artifacts.dataset import Dataset
 
@@ -104,19 +106,31 @@ def _sheet_of_accepted(dataset: Dataset) -> Figure:
 
 
 def _sheet_of_rejected(dataset: Dataset) -> Figure:
-    """Rejected rows in turn from each reason, so that a frequent one doesn't hide the others."""
+    """Pictures where there are any, in turn from each reason, then a tile for each fault without one and its count."""
     rejected = dataset.manifest[dataset.manifest["status"] == "rejected"].sort_index()
-    by_reason = [list(rows.index) for _, rows in rejected.groupby("reason", sort=True)]
-    in_turn = [name for names in zip_longest(*by_reason) for name in names if name is not None]
-    shown = sorted(in_turn[:MOST_TILES], key=lambda name: (str(rejected.loc[name, "reason"]), name))
-    tiles = []
-    for name in shown:
-        row = rejected.loc[name]
-        picture = _preview(dataset, name, row["duplicate_of"])
-        caption = f"{row['reason']}" if picture is not None else ""
-        detail = row["detail"] if isinstance(row["detail"], str) else ""
-        tiles.append((picture, caption or f"{row['reason']}\n\n{textwrap.fill(detail, 24)}"))
-    return _sheet(f"{len(shown):,} of {len(rejected):,} rejected files", tiles)
+    pictured: dict[str, list[tuple[Picture | None, str]]] = {}
+    faults: Counter[tuple[str, str]] = Counter()
+    for name, row in rejected.iterrows():
+        reason, detail = str(row["reason"]), row["detail"] if isinstance(row["detail"], str) else ""
+        if len(pictured.get(reason, ())) >= MOST_TILES:
+            continue
+        picture = _preview(dataset, str(name), row["duplicate_of"])
+        if picture is None:
+            faults[reason, detail] += 1
+        else:
+            pictured.setdefault(reason, []).append((picture, f"{str(name)[:8]}\n{reason}"))
+    in_turn = [tile for tiles in zip_longest(*pictured.values()) for tile in tiles if tile is not None][:MOST_TILES]
+    shown = sorted(in_turn, key=lambda tile: tile[1].partition("\n")[::-1])
+    texts = [_fault(reason, detail, count) for (reason, detail), count in faults.most_common(MOST_TILES)]
+    title = (
+        f"{len(rejected):,} rejected files: {len(shown):,} with a picture, and {len(texts):,} kinds of fault without"
+    )
+    return _sheet(title, [*shown, *((None, text) for text in texts)])
+
+
+def _fault(reason: str, detail: str, count: int) -> str:
+    told = textwrap.fill(textwrap.shorten(detail, 150, placeholder=" …"), 24)
+    return f"{reason}\n× {count:,}\n\n{told}"
 
 
 def _preview(dataset: Dataset, name: str, duplicate_of: object) -> Picture | None:
@@ -124,7 +138,8 @@ def _preview(dataset: Dataset, name: str, duplicate_of: object) -> Picture | Non
 
     if isinstance(duplicate_of, str) and duplicate_of in dataset.accepted.index:
         return 0.6 * _grey(dataset.film(duplicate_of))
-    small = cv2.imread(str(dataset.path / PREVIEWS / f"{name}.png"), cv2.IMREAD_GRAYSCALE)
+    file = dataset.path / PREVIEWS / f"{name}.png"
+    small = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) if file.is_file() else None
     return None if small is None else _grey(small)  # type: ignore[arg-type]
 
 
@@ -144,7 +159,7 @@ def _sheet(title: str, tiles: Sequence[tuple[Picture | None, str]]) -> Figure:
     from matplotlib.figure import Figure
 
     rows = max(1, -(-len(tiles) // COLUMNS))
-    figure = Figure(figsize=(1.62 * COLUMNS, 2.0 * rows + 0.5), facecolor=_GROUND)
+    figure = Figure(figsize=(1.62 * COLUMNS, 1.95 * rows + 0.5), facecolor=_GROUND)
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for axes, tile in zip_longest(grid.flat, tiles):
         axes.set_axis_off()
@@ -152,7 +167,7 @@ def _sheet(title: str, tiles: Sequence[tuple[Picture | None, str]]) -> Figure:
             _draw_tile(axes, *tile)
     height = figure.get_figheight()
     figure.text(0.012, 1 - 0.18 / height, title, color="white", fontsize=12, fontweight="bold", va="center")
-    figure.subplots_adjust(0.012, 0.08 / height, 0.988, 1 - 0.72 / height, wspace=0.06, hspace=0.28)
+    figure.subplots_adjust(0.012, 0.08 / height, 0.988, 1 - 0.72 / height, wspace=0.06, hspace=0.24)
     return figure
 
 
@@ -175,7 +190,7 @@ def _draw_tile(axes: Axes, picture: Picture | None, caption: str) -> None:
     axes.set_title(caption, color="white", fontsize=6.5, pad=3, linespacing=1.25)
 
 
-def _tile_ground(axes: Axes) -> object:
+def _tile_ground(axes: Axes) -> Rectangle:
     from matplotlib.patches import Rectangle
 
     return Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor=_TILE, edgecolor="#4a525b", linewidth=0.8)

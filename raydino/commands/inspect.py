@@ -24,7 +24,7 @@ def inspect(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for pictures of a dataset: its distributions, and contact sheets of accepted and rejected films."
+            help="Folder for pictures of a dataset: distributions, and contact sheets of accepted and rejected films."
         ),
     ] = None,
 ) -> None:

@@ -185,12 +185,15 @@ def _is_human(dataset: Dataset) -> bool:
 
 
 def _intent(dataset: Dataset) -> str:
-    """Presentation Intent Type (C.8.11.1.1.1); where a film lacks it, what its SOP class is for."""
+    """Presentation Intent Type (C.8.11.1.1.1); where a film lacks it, what its SOP class is for.
+
+    A film that was wrapped in the wrong class gives itself away: what is DERIVED is no longer raw.
+    """
     stated = text(dataset, "PresentationIntentType").upper()
     if stated in _INTENTS:
         return stated
-    is_raw = not stated and text(dataset, "SOPClassUID") == DigitalXRayImageStorageForProcessing
-    return "FOR PROCESSING" if is_raw else ""
+    is_raw_class = text(dataset, "SOPClassUID") == DigitalXRayImageStorageForProcessing
+    return "FOR PROCESSING" if is_raw_class and "DERIVED" not in texts(dataset, "ImageType") else ""
 
 
 def _study_year(dataset: Dataset) -> int | None:
