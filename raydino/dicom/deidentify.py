@@ -60,7 +60,7 @@ class Pseudonyms:
 
 def told_age(age_years: float | None) -> float | None:
     """An age as it may leave: whatever is above 89 is 90."""
-    return None if age_years is None else min(age_years, OLDEST_TOLD_YEARS) if age_years > 89 else age_years
+    return OLDEST_TOLD_YEARS if age_years is not None and age_years > OLDEST_TOLD_YEARS - 1 else age_years
 
 
 def stated(name: str) -> str:

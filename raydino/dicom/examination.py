@@ -26,7 +26,7 @@ def fold(text: str) -> str:
 # Chest and lungs in English, German, Dutch, the Romance, Nordic and Slavic languages, Hungarian, Finnish,
 # Turkish, Vietnamese and Indonesian. What follows THORAC- is no evidence: a thoracic spine is no chest.
 _CHEST = re.compile(
-    r"\b(?:(?:P|PORT|PED|PAED)?CHEST|C ?X ?R|THORAX\w{0,6}|TORAX|TORAKS\w*|TORACE|LUNGS?|LUNGEN?|LONGEN|LUNG[OE]R"
+    r"\b(?:(?:P|PORT|PED|PAED)?CHEST|C ?X ?R|\w*THORAX\w*|TORAX|TORAKS\w*|TORACE|LUNGS?|LUNGEN?|LONGEN|LUNG[OE]R"
     r"|POUMONS?|POLMON[EI]|PULMAO|PULMOES|PULMON\w*|PLUCA|PLICE|PLIC|HRUDNIKU?|KLATK\w* PIERSIOW\w*|KLP|GRUDNI\w*"
     r"|MELLKAS\w*|KEUHKO\w*|AKCIGER\w*|GOGUS|BROSTKORG\w*|BRYSTKASSE\w*|BRUSTKORB\w*|BRUSTORGANE?|NGUC|PHOI|PARU)\b"
 )
@@ -62,7 +62,7 @@ _VIEW_WORDS = {
     r"|ZIJDELINGS\w*|DWARS|BOCZN\w*|BOCN\w*|OLDALIRANYU",
 }
 _LATERAL_ELSEWHERE = [fold(word) for word in ("側面", "侧位", "側位", "측면", "БОКОВ")]
-_NOT_SIDEWAYS = re.compile(r"DECUB\w*(?! (?:SUPIN|DORSAL|PRON))")
+_NOT_SIDEWAYS = re.compile(r"DECUB\w*\b(?! (?:SUPIN|DORSAL|PRON))")
 
 
 def names_chest(text: str) -> bool:

@@ -33,7 +33,13 @@ from raydino.readers.base import MaskMaker, RawPixels, SourceImage
 from raydino.readers.mask_folder import MaskFolder
 
 PREVIEW_SIDE = 64  # pixels of a rejected film's preview
-PREVIEWED = ("not_chest", "not_human", "derived", "for_processing", "too_small")  # reasons that leave no film to look at
+PREVIEWED = (
+    "not_chest",
+    "not_human",
+    "derived",
+    "for_processing",
+    "too_small",
+)  # reasons that leave no film to look at
 _CHANNEL_TOLERANCE = 2  # grey levels of 255 by which the channels of a grey JPEG may differ
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")  # of a file without preamble
 

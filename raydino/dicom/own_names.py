@@ -46,8 +46,12 @@ def _whole(words: list[str]) -> Iterator[str]:
     if len(words) < 2 or sum(map(len, words)) < SHORTEST_NUMBER:
         return
     spelt = [_spelling(word) for word in words]
-    for order in permutations(spelt) if len(words) <= LONGEST_ANY_ORDER else (tuple(spelt),):
-        yield _BETWEEN.join(order)
+    if len(words) > LONGEST_ANY_ORDER:
+        yield _BETWEEN.join(spelt)
+        return
+    yield from map(_BETWEEN.join, permutations(spelt))
+    if len(words) > 2:
+        yield from map(_BETWEEN.join, permutations(spelt, 2))
 
 
 def _stands_alone(word: str) -> bool:

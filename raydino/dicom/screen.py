@@ -29,7 +29,7 @@ REASONS = {
     "derived": "a processed copy: bone-suppressed, stitched, marked by CAD, a secondary image",
     "for_processing": "raw detector values, not meant for viewing",
     "no_pixels": "the object holds no image",
-    "unsupported_pixels": "colour, several frames, or no decoder installed",
+    "unsupported_pixels": "colour, or no decoder installed",
     "too_small": "a thumbnail: fewer pixels than a film has",
     "blank": "the film is of one shade",
     "burned_in": "text in the pixels could name the patient",
@@ -88,7 +88,7 @@ class Rejected(Exception):
 
 
 def require_chest_radiograph(header: FilmHeader, screening: Screening = Screening()) -> None:
-    """Raise Rejected unless the header is that of a chest radiograph whose pixels can be rendered."""
+    """Raise Rejected unless the header is that of a chest radiograph."""
     grounds = {
         "modality": _other_modality(header),
         "not_human": None if header.is_human else "the header names an animal",
@@ -101,7 +101,8 @@ def require_chest_radiograph(header: FilmHeader, screening: Screening = Screenin
             raise Rejected(reason, detail)
     if header.burned_in and screening.burned_in in ("reject", "quarantine"):
         raise Rejected("burned_in", "the header says that text is burned in")
-    _require_supported_pixels(header)
+    if not header.has_pixels:
+        raise Rejected("no_pixels", f"modality {header.modality or 'absent'} without rows and columns")
 
 
 def require_size(rows: int, cols: int, smallest_side: int) -> None:
@@ -140,12 +141,3 @@ def _derived(header: FilmHeader) -> str | None:
         return "image type DERIVED, SECONDARY"
     words = " ".join([*sorted(header.image_type), header.film_text, header.derivation])
     return "its image type, series or derivation names a processed copy" if _PROCESSED.search(words) else None
-
-
-def _require_supported_pixels(header: FilmHeader) -> None:
-    if not header.has_pixels:
-        raise Rejected("no_pixels", f"modality {header.modality or 'absent'} without rows and columns")
-    if header.frames > 1:
-        raise Rejected("unsupported_pixels", "several frames")
-    if header.samples > 1 or not header.photometric.startswith("MONOCHROME"):
-        raise Rejected("unsupported_pixels", f"photometric interpretation {header.photometric}")

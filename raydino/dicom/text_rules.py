@@ -64,7 +64,7 @@ _LABELS = (
 )
 _NUMBER_WORD = r"(?:\s?(?:numbers?|num|no|nr|id)\b\.?)?"
 NUMBERS = _any(
-    rf"\b(?:{_LABELS})\b\.?{_NUMBER_WORD}\s?[:#]\s?#?\s?[A-Z]{{0,5}}[-_]?\d[\w./-]{{2,}}",  # Accession #: A123
+    rf"\b(?:{_LABELS})\b\.?{_NUMBER_WORD}\s?[:#]\s?#?\s?[A-Z]{{0,5}}[-_]?\d[\w./-]+\w",  # Accession #: A123
     r"\bMRN\s?[A-Z]{0,5}\d[\w-]+|#\s?\d[\w-]{2,}|\b(?:pager|ext\.?|beeper|tel\.?)\s\d{3,}",
     r"(?<![\w+])\+\d{1,3}(?:[\s./-]?\(?\d{1,5}\)?){2,6}",  # +49 89 4140-0
     r"(?<![\w(])\(?\d{3}\)?[\s./-]?\d{3}[-.\s]\d{4}\b|\b\d{3}-\d{4}\b",  # (317) 555-0199
@@ -120,7 +120,7 @@ AGES = _any(
     r"(?<![\d.,/-])(?P<age>\d{2,3})(?=[\s-]*(?:(?:years?|yrs?|y)\b|y\.?/?o\b|(?:J|j)(?:ahr|ähr)|ans\b|años\b|anos\b"
     r"|anni\b|jaar\b))",
     r"(?i:\b(?:aged?|alter|âge|edad|età)\b[\s:]*(?:of\s+|de\s+)?)(?P<age2>\d{2,3})(?!\d|\.\d|\s*%)",
-    r"(?<![\d.,/-])(?P<age3>\d{2,3})\s?(?=[MF]\b)",
+    r"(?<![\d.,/-])(?P<age3>\d{2,3})(?=[MF]\b|\s[MF]\s(?:with|w/|c/o|h/o|s/p|presenting|status)(?!\w))",
 )
 
 

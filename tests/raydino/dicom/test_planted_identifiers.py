@@ -30,6 +30,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from raydino.artifacts.dataset import Dataset as RaydinoDataset
+from raydino.dicom.film import Work, read_film
+from raydino.dicom.pixels import PixelRecipe
+from raydino.readers.base import SourceImage
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 STEM = "QUIXOT"  # in each planted word
@@ -38,7 +41,7 @@ ROOT = "1.2.826.0.1.3680043.9.777"  # and each UID so
 SMALL = 48611  # where a number has 16 bits
 BORN, TAKEN, TIME = "19560229", "20190817", "174233"
 DATES = (BORN, TAKEN, "1956-02-29", "2019-08-17", "29.02.1956", "17.08.2019", "02/29/1956", "August 17", TIME, "17:42")
-NEEDLES = (STEM, NUMBER, ROOT, "Wyvernsh", "Nowhere L", "555-0199", *DATES)
+NEEDLES = (STEM, NUMBER, ROOT, str(SMALL), "Wyvernsh", "Nowhere L", "555-0199", *DATES)
 KEY = "5c" * 32
 
 # What a film needs to be a film; everything else is planted. AS holds ages only, which are meant to leave.
@@ -138,7 +141,9 @@ def archive(tmp_path: Path, make_dataset: Any, lenient: None) -> Path:
         {"Modality": f"{STEM}9"},
         {"BodyPartExamined": STEM, "StudyDescription": STEM},
         {"PhotometricInterpretation": STEM},
-        {"BitsStored": 99},
+        {"BitsStored": SMALL},
+        {"PixelRepresentation": SMALL},
+        {"BitsAllocated": SMALL},
         {"ViewPosition": STEM, "PatientOrientation": [STEM, NUMBER]},
         {"ImageType": ["DERIVED", "SECONDARY", STEM]},
         {"PresentationIntentType": "FOR PROCESSING"},
@@ -301,6 +306,19 @@ def test_a_run_that_fails_tells_nothing(archive: Path, tmp_path: Path) -> None:
     assert leaks(iter([("what ingest said", told)])) == []
 
 
+@pytest.mark.parametrize("culprit", ["read_film_header", "render_dicom", "encode_png"])
+def test_a_failure_of_any_kind_is_told_without_its_message(
+    culprit: str, tmp_path: Path, make_dataset: Any, lenient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot make sense of {STEM}")
+
+    path = write(tmp_path / f"{STEM}.dcm", make_dataset(film(1)))
+    monkeypatch.setattr(f"raydino.dicom.film.{culprit}", fail)
+    reading = read_film(Work(PixelRecipe(64)), SourceImage(path.name, path=path))
+    assert (reading.reason, reading.detail) == ("unreadable", "ValueError while reading")
+
+
 def test_images_with_telling_names(tmp_path: Path) -> None:
     source = tmp_path / "images"
     rows = [
@@ -396,6 +414,6 @@ def test_burned_in_names_are_black(tmp_path: Path, make_dataset: Any, lenient: N
     assert shown.shape == canvas.shape
     assert not shown[names > 0].any()
     assert (shown[marker == 255] > 250).all()
-    assert (shown == 0).mean() < 0.05
+    assert (shown == 0).mean() < 0.08
     assert dataset.accepted["detail"].iloc[0] == "burned-in text blacked out in 2 regions"
     assert leaks(given_away(tmp_path / "black-out")) == []
