@@ -74,10 +74,9 @@ NUMBERS = _any(
     flags=re.IGNORECASE,
 )
 
-_NAME = (
-    r"(?:(?:van|von|vom|zu|de|der|den|di|da|del|della|dos|la|le|al|el|bin|ibn)\s+)*"
-    r"[A-ZÀ-ÖØ-Þ](?:[\w'’-]+|\.)"  # a capitalised word or an initial
-)
+_CAPITAL = "[A-Z" + "".join(chr(code) for code in range(0xC0, 0x250) if chr(code).isupper()) + "]"
+_PARTICLES = "van|von|vom|zu|de|der|den|di|da|del|della|dos|la|le|al|el|bin|ibn"
+_NAME = rf"(?:(?i:{_PARTICLES})[ \t]+)*{_CAPITAL}(?:[\w'’-]+|\.)"  # a capitalised word or an initial
 _NAMES = rf"{_NAME}(?:[ \t]+{_NAME}){{0,3}}"
 _TITLES = (
     r"Drs?|DRS?(?=\.)|Doctor|Prof|PROF(?=\.)|Professor|Mr|MR(?=\.)|Mrs|MRS(?=\.)|Ms|MS(?=\.)|Miss|Herrn?|Frau|Mme|Mlle"
@@ -95,7 +94,7 @@ TITLED = _any(
     rf"(?P<name3>{_NAME}(?:[ \t]+{_NAME}){{1,3}})(?=,?[ \t]+{_CREDENTIALS})",  # X Y, MD
 )
 
-_WORD = r"(?:St\.|[A-ZÀ-Þ][\w'’-]+)"
+_WORD = rf"(?:St\.|{_CAPITAL}[\w'’-]+)"
 _STREETS = (
     "Street|Avenue|Ave|Road|Lane|Boulevard|Blvd|Drive|Court|Place|Square|Terrace|Highway|Parkway|Crescent|Close|Row"
 )
@@ -105,8 +104,8 @@ _HOSPITALS = (
 _HOSPITALS_FIRST = "Hôpital|Hopital|Hospital|Ospedale|Cl[íi]nica|(?:Universitäts)?[Kk]linikum|Klinik|Krankenhaus"
 PLACES = _any(
     rf"\b\d{{1,5}}[a-zA-Z]?,? (?:{_WORD} ){{1,4}}(?:{_STREETS}|St|Rd|Ln|Dr)\b\.?",  # 12 Nowhere Lane
-    r"\b[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|str\.|weg|platz|gasse|allee) \d{1,4}[a-z]?\b",  # Ismaninger Straße 22
-    r"\b[A-ZÄÖÜ][\wäöüß-]+ (?:Straße|Strasse|Str\.|Weg|Platz|Allee) \d{1,4}[a-z]?\b",
+    rf"\b{_CAPITAL}[\w-]*(?:straße|strasse|str\.|weg|platz|gasse|allee) \d{{1,4}}[a-z]?\b",  # Ismaninger Straße 22
+    rf"\b{_CAPITAL}[\w-]+ (?:Straße|Strasse|Str\.|Weg|Platz|Allee) \d{{1,4}}[a-z]?\b",
     rf"\b(?:rue|avenue|boulevard|calle|via|viale|piazza|rua|avenida) (?:(?:de|du|des|del|della|da|do|la|le) )*"
     rf"{_WORD}(?: {_WORD})*,? \d{{1,4}}\b",
     r"\bP\.?\s?O\.?\s?Box \d+",
@@ -132,10 +131,15 @@ def without_month_date(found: Match[str]) -> str:
 
 
 def without_name(found: Match[str]) -> str:
-    """A gap for the name after a title or "signed by"; common words that follow it stay."""
+    """A gap for the name after a title or "signed by"; common words that follow it stay.
+
+    In a text of capitals every word looks like a name, so there a common word ends one at once, and
+    elsewhere from its third word on (José Small).
+    """
     lead, name = found["title"] or found["signed"] or "", found["name"] or found["name2"] or found["name3"]
-    words = list(re.finditer(r"\S+", name))
-    common = next((w.start() for w in words[1:] if w[0][0].isupper() and w[0].lower() in COMMON_WORDS), None)
+    words = [w for w in re.finditer(r"\S+", name) if not re.fullmatch(_PARTICLES, w[0], re.IGNORECASE)]
+    later = words[1:] if name.isupper() else words[2:]
+    common = next((w.start() for w in later if w[0].lower() in COMMON_WORDS), None)
     return f"{lead}{GAP}" if common is None else f"{lead}{GAP} {name[common:]}"
 
 

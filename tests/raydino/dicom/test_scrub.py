@@ -74,6 +74,8 @@ def test_dates_and_times_go(date: str) -> None:
         ("91-jährige Patientin", "90+-jährige Patientin"),
         ("Findings told to Dr. John Smith by phone", "Findings told to Dr. ___ by phone"),
         ("DR. SMITH AT bedside", "DR. ___ AT bedside"),
+        ("DR. VAN DER BERG WAS TOLD", "DR. ___ WAS TOLD"),
+        ("Dr. José Small, Dr. Łukasiewicz", "Dr. ___, Dr. ___"),
         ("Prof. Dr. med. van der Berg", "Prof. Dr. med. ___"),
         ("Mrs. White is well", "Mrs. ___ is well"),
         ("Electronically signed by: Jane van der Berg, MD", "Electronically signed by: ___, MD"),
@@ -100,14 +102,20 @@ def test_the_films_own_identifiers_go(name: str) -> None:
     assert scrub(f"Known to us as {name}: clear lungs.", HEADER) == "Known to us as ___: clear lungs."
 
 
-def test_a_name_that_is_a_common_word_goes_only_as_a_whole() -> None:
+def test_a_name_that_is_a_common_word_goes_as_a_whole_or_within_a_sentence() -> None:
     names = ("Small^Rose", "Chest Clinic", "Rescaled from original data")
-    text = "Small effusion, no change from original. Rose Small is well. Mr. Small of the Chest Clinic."
-    assert scrub(text, names) == "Small effusion, no change from original. ___ is well. Mr. ___ of the Chest Clinic."
+    text = "Small effusion, no change from original. Rose Small is well. Mr. Small of the Chest Clinic. Told Rose."
+    left = "Small effusion, no change from original. ___ is well. Mr. ___ of the ___. Told ___."
+    assert scrub(text, names) == left
 
 
 def test_two_letters_are_no_name_on_their_own() -> None:
     assert scrub("Li, Wu: PA film, li wu", ("Li^Wu", "PA")) == "___: PA film, ___"
+    assert scrub("Told Li of it. Li is a PA. The li film", ("Li^Wu",)) == "Told ___ of it. Li is a PA. The li film"
+
+
+def test_ideographs_have_no_word_edges() -> None:
+    assert scrub("患者山田太郎の胸部", ("Yamada^Tarou=山田^太郎=やまだ^たろう",)) == "患者___の胸部"
 
 
 def test_layout_stays_and_twice_is_once() -> None:
