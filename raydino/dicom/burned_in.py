@@ -9,6 +9,7 @@ Deterministic: one thread, weights that come with the package. Neighbours: ``scr
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,9 +28,10 @@ _HARMLESS_WORDS = (
     "L R LT RT LEFT RIGHT LI RE LINKS RECHTS D G DX SX DER IZQ DROITE GAUCHE "
     "PA AP P A LAT LATERAL LL RL VIEW CHEST THORAX PORTABLE PORT MOBILE BEDSIDE BED STEHEND LIEGEND "
     "ERECT UPRIGHT SUPINE SEMI SITTING STANDING SEMIERECT SEMIUPRIGHT RECUMBENT PRONE DECUB DECUBITUS "
-    "INSP EXP INSPIRATION EXPIRATION GRID NO NON WITH UP DOWN ARROW CM MM KV KVP MAS"
+    "INSP EXP INSPIRATION EXPIRATION GRID NO NON WITH ITU ICU CCU NICU PICU ER UP DOWN ARROW CM MM KV KVP MAS"
 )
 HARMLESS = frozenset(_HARMLESS_WORDS.split())
+_RUN_TOGETHER = re.compile(rf"(?:AP|PA)?(?:{'|'.join(word for word in sorted(HARMLESS) if len(word) > 3)})+")  # APERECT
 
 Film = npt.NDArray[np.uint8 | np.uint16]
 
@@ -84,7 +86,8 @@ def text_regions(film: Film) -> list[Region]:
 
 def is_harmless(text: str) -> bool:
     """Whether a text names nobody: single characters, and words of HARMLESS."""
-    return all(len(word) < 2 or word in HARMLESS for word in fold(text).split())
+    words = fold(text).split()
+    return all(len(word) < 2 or word in HARMLESS or _RUN_TOGETHER.fullmatch(word) for word in words)
 
 
 def blacked_out(film: Film, regions: list[Region]) -> Film:

@@ -28,12 +28,15 @@ def lettered(blank: Film) -> Film:
     return blank
 
 
-@pytest.mark.parametrize("text", ["L", "R", "portable", "AP PORTABLE", "Semi-erect", "①", "↑", "", "SUPINE L", "7"])
+@pytest.mark.parametrize(
+    "text",
+    ["L", "R", "portable", "AP PORTABLE", "Semi-erect", "①", "↑", "", "SUPINE L", "7", "APERECT", "ITU PORTABLE"],
+)
 def test_markers_are_harmless(text: str) -> None:
     assert is_harmless(text)
 
 
-@pytest.mark.parametrize("text", ["SMITH", "29.02.1956", "L JS", "PORTABLE 1742", "ID 4711"])
+@pytest.mark.parametrize("text", ["SMITH", "29.02.1956", "L JS", "PORTABLE 1742", "ID 4711", "DALI", "LEFTON"])
 def test_names_and_numbers_are_not(text: str) -> None:
     assert not is_harmless(text)
 
