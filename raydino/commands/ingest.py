@@ -59,6 +59,24 @@ ShorterSide = Annotated[
     int, typer.Option(min=16, max=4096, help="Shorter side of the stored films, pixels. None is enlarged.")
 ]
 Bits = Annotated[int, typer.Option(help="Bits of the stored films: 8 or 16.")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REASON",
+        help="A reason that rejects nothing: modality, not_human, not_chest, derived, for_processing. Repeatable.",
+    ),
+]
+BurnedIn = Annotated[
+    Literal["reject", "keep", "black-out", "quarantine"],
+    typer.Option(
+        help="Films with burned-in text: reject those whose header says so, or keep them; with the ocr extra, read "
+        "every film and black the text out, or quarantine (reject) the film."
+    ),
+]
+SmallestSide = Annotated[
+    int | None,
+    typer.Option(min=1, help="Pixels that a film's shorter side must have. Default: a quarter of --shorter-side."),
+]
 RetainInstitution = Annotated[
     bool, typer.Option("--retain-institution", help="Keep institution names (PS3.15 option) as the site.")
 ]
@@ -88,6 +106,9 @@ def ingest(
     crosswalk: Crosswalk = None,
     shorter_side: ShorterSide = 512,
     bits: Bits = 8,
+    keep: Keep = None,
+    burned_in: BurnedIn = "reject",
+    smallest_side: SmallestSide = None,
     retain_institution: RetainInstitution = False,
     split_seed: SplitSeed = 0,
     workers: Workers = None,
@@ -113,6 +134,7 @@ def ingest(
     from raydino.dicom.ingest import IngestOptions
     from raydino.dicom.ingest import ingest as run
     from raydino.dicom.pixels import PixelRecipe
+    from raydino.dicom.screen import Screening
 
     if bits not in (8, 16):
         raise UserError(f"--bits {bits} is not possible", remedy="8 or 16")
@@ -127,6 +149,7 @@ def ingest(
         with_reports=with_reports,
         key=key,
         crosswalk=crosswalk,
+        screening=Screening.of(keep or (), burned_in, smallest_side),
         retain_institution=retain_institution,
         split_seed=split_seed,
         workers=workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(2)),

@@ -9,13 +9,13 @@ source changes a dataset. Neighbours: ``journal`` keeps both, ``splits`` deals t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
 from raydino.dicom.deidentify import Pseudonyms
 from raydino.dicom.film import Reading
 from raydino.dicom.header import sex_of, view_of
 from raydino.dicom.journal import Entry, Journal
+from raydino.dicom.scrub import scrub
 from raydino.dicom.splits import split_patients
 from raydino.errors import UserError
 from raydino.readers.base import Known, SourceImage
@@ -42,7 +42,7 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
     found = sidecars.reports.find(uid, image.name, study or "") if sidecars.reports else None
     report = found[1] if found else image.report if sidecars.with_reports else None
     stated_patient = (header.patient_id if header else "") or image.known.patient_id or ""
-    identifiers = (*getattr(header, "identifiers", ()), *filter(None, (known.patient_id, study)))
+    identifiers = (*(header.identifiers if header else ()), *filter(None, (known.patient_id, study)))
     tells = header is not None or film is not None
     own_name = uid or f"file:{image.name}"
     given = dict(image.labels)
@@ -50,14 +50,15 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
     return Entry(
         image.name,
         reason=reading.reason,
-        detail=film.turn if film else reading.detail,
+        detail="; ".join(filter(None, (film.turn, film.text))) or None if film else reading.detail,
         uid=uid,
         patient=(known.patient_id or (f"study:{study}" if study else f"film:{own_name}")) if tells else None,
         study=(study or f"film:{own_name}") if tells else None,
+        study_year=header.study_year if header else None,
         stated_patient=stated_patient,
         official_split=known.split,
         modality=(header.modality or None) if header else None,
-        manufacturer=getattr(header, "manufacturer", None) or None,
+        manufacturer=(header.manufacturer or None) if header else None,
         view=known.view if tells else None,
         rows=film.rows if film else None,
         cols=film.cols if film else None,
@@ -73,16 +74,11 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
         site=known.site or "",
         race=known.race or "",
         insurance=known.insurance or "",
-        report=kept_report(report, identifiers) if report else None,
+        report=scrub(report, identifiers) if report else None,
         row_line=row.line if row else None,
         report_line=found[0] if found else None,
         labels=given,
     )
-
-
-def kept_report(text: str, identifiers: Iterable[str]) -> str:
-    """THE one place where a report's text passes on its way to the disk; ``identifiers`` are its patient's own."""
-    return text
 
 
 def _merged(image: SourceImage, reading: Reading, row: Known) -> Known:

@@ -2,6 +2,7 @@
 
 Source: PS3.15 Annex E (basic profile; "Retain Institution Identity" as an option). With the key the
 same patient gets the same pseudonym in every run; without it none can be guessed by trying all ids.
+Neighbours: ``groups`` (words that may leave as they are), ``scrub`` (reports).
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from raydino.dicom.groups import known_group
 from raydino.errors import UserError
 
 UNKNOWN = "UNKNOWN"
+OLDEST_TOLD_YEARS = 90.0  # HIPAA Safe Harbor: ages above 89 are one group
 _KEY_BYTES = 32
 
 
@@ -45,8 +48,20 @@ class Pseudonyms:
             return UNKNOWN
         return name if retain else f"site-{self._digest('site', name.casefold())[:6]}"
 
+    def group(self, kind: str, name: str) -> str:
+        """A population, race or insurance: its name if ``groups`` knows it, else its kind and 6 hex digits."""
+        name = stated(name)
+        return (
+            name if name == UNKNOWN else known_group(kind, name) or f"{kind}-{self._digest(kind, name.casefold())[:6]}"
+        )
+
     def _digest(self, kind: str, name: str) -> str:
         return hmac.digest(self.key, f"{kind}\0{name}".encode(), "sha256").hex()
+
+
+def told_age(age_years: float | None) -> float | None:
+    """An age as it may leave: whatever is above 89 is 90."""
+    return OLDEST_TOLD_YEARS if age_years is not None and age_years > OLDEST_TOLD_YEARS - 1 else age_years
 
 
 def stated(name: str) -> str:

@@ -22,12 +22,14 @@ from raydino import __version__
 from raydino.artifacts.dataset import DATASET
 from raydino.artifacts.header import creating, refuse_existing
 from raydino.dicom.assemble import Sidecars, decide
+from raydino.dicom.burned_in import require_ocr
 from raydino.dicom.collect import Execute, collect
 from raydino.dicom.deidentify import Pseudonyms, new_key, read_key, write_private
 from raydino.dicom.film import Work, prepare_worker
 from raydino.dicom.journal import Journal
 from raydino.dicom.pixels import PixelRecipe
 from raydino.dicom.pool import process_map
+from raydino.dicom.screen import READING, Screening
 from raydino.dicom.splits import FRACTIONS
 from raydino.dicom.store import store
 from raydino.dicom.summary import Summary, summarise
@@ -55,6 +57,7 @@ class IngestOptions:
     with_reports: bool = False  # the source's own; ``reports`` asks for them too
     key: Path | None = None
     crosswalk: Path | None = None
+    screening: Screening = field(default_factory=Screening)
     retain_institution: bool = False
     split_seed: int = 0
     workers: int = 1
@@ -92,6 +95,8 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
     The result depends on the source, the sidecar files, the key, the recipe and the split seed; never
     on who does the readings, on where things lie or on how often the run was interrupted.
     """
+    if options.screening.burned_in in READING:
+        require_ocr()
     if options.on is not None:
         source, options = _absolute(str(source), options)
     _refuse_nesting(str(source), out, options)
@@ -104,7 +109,7 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
             summary = _summary(given, place.journal)
         else:
             _refuse_existing(out, options, place.journal)
-            collect(given.reader, source, Work(options.recipe, given.masks), given.sidecars, place, execute)
+            collect(given.reader, source, _work(given, options), given.sidecars, place, execute)
             try:
                 decide(place.journal, Pseudonyms(given.key), options.split_seed)
                 summary = _summary(given, place.journal)
@@ -115,6 +120,10 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
             _write(out, given, options, place, summary)
         place.done()
     return summary
+
+
+def _work(given: _Given, options: IngestOptions) -> Work:
+    return Work(options.recipe, given.masks, options.screening, identify=given.sidecars.with_reports)
 
 
 def _opened(source: str, out: Path, options: IngestOptions) -> _Given:
@@ -165,6 +174,7 @@ def _settings(given: _Given, options: IngestOptions) -> dict[str, str]:
         "SOURCE": (str(source.resolve()) if os.path.exists(source) else given.source, state),
         "--reader": given.reader_name,
         "--shorter-side or --bits": sorted(options.recipe.resolved().items()),
+        "--keep, --burned-in or --smallest-side": sorted(options.screening.resolved().items()),
         "--uncertain": options.uncertain,
         "--with-reports": given.sidecars.with_reports,
         "--images-csv": _content(options.images_csv),
@@ -190,6 +200,7 @@ def _write(out: Path, given: _Given, options: IngestOptions, place: Workplace, s
         "reader": given.reader_name,
         "split": {"seed": options.split_seed, "fractions": FRACTIONS},
         "retain_institution": options.retain_institution,
+        "screening": options.screening.resolved(),
     }
     with creating(out, DATASET, config=config, seed=options.split_seed, overwrite=options.overwrite) as directory:
         store(

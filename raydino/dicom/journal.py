@@ -32,6 +32,7 @@ class Entry:
     uid: str = ""  # SOP Instance UID
     patient: str | None = None  # the source's own names; None for both where the file told nothing
     study: str | None = None
+    study_year: int | None = None
     stated_patient: str = ""  # as the crosswalk says it
     official_split: str | None = None
     modality: str | None = None

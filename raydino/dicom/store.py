@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raydino.artifacts.dataset import DEMOGRAPHICS, LABELS, MANIFEST, REPORTS
 from raydino.artifacts.images import Location, ShardWriter
-from raydino.dicom.deidentify import Pseudonyms, stated
+from raydino.dicom.deidentify import Pseudonyms, told_age
 from raydino.dicom.journal import Row
 from raydino.dicom.spool import Span
 from raydino.dicom.workplace import Workplace
@@ -60,6 +60,7 @@ def _manifest_row(
         "sample_id": row.sample_id,
         "patient_id": None if entry.patient is None else pseudonyms.patient(entry.patient),
         "study_id": None if entry.study is None else pseudonyms.study(entry.study),
+        "study_year": entry.study_year,
         "source": source,
         "split": row.split,
         "official_split": entry.official_split,
@@ -89,10 +90,10 @@ def _demographics_row(row: Row, pseudonyms: Pseudonyms, retain_institution: bool
     return {
         "sample_id": row.sample_id,
         "patient_id": pseudonyms.patient(entry.patient or ""),
-        "age_years": entry.age_years,
+        "age_years": told_age(entry.age_years),
         "sex": entry.sex,
-        "population": stated(entry.population),
+        "population": pseudonyms.group("population", entry.population),
         "site": pseudonyms.site(entry.site, retain=retain_institution),
-        "race": stated(entry.race),
-        "insurance": stated(entry.insurance),
+        "race": pseudonyms.group("race", entry.race),
+        "insurance": pseudonyms.group("insurance", entry.insurance),
     }

@@ -57,7 +57,7 @@ def test_one_line_for_a_fault(
 
 
 def test_an_existing_dataset_needs_overwrite(images: Path, tmp_path: Path) -> None:
-    arguments = ["ingest", str(images), "--out", str(tmp_path / "d"), "--workers", "1"]
+    arguments = ["ingest", str(images), "--out", str(tmp_path / "d"), "--workers", "1", "--shorter-side", "16"]
     assert [run(arguments), run(arguments), run([*arguments, "--overwrite"])] == [0, 2, 0]
 
 
