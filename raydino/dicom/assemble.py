@@ -89,7 +89,7 @@ def _entry(collected: Collected, sidecars: Sidecars, pseudonyms: Pseudonyms) -> 
         row_line=row.line if row else None,
         report_line=found[0] if found else None,
         reason=reading.reason,
-        detail=reading.film.turn if reading.film else reading.detail,
+        detail=reading.film.detail if reading.film else reading.detail,
     )
 
 

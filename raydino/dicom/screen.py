@@ -18,7 +18,7 @@ REASONS = {
     "modality": "not a projection radiograph (CR, DX)",
     "not_chest": "not a film of the chest",
     "no_pixels": "the object holds no image",
-    "unsupported_pixels": "colour, several frames, or no decoder installed",
+    "unsupported_pixels": "colour, or no decoder installed",
     "blank": "the film is of one shade",
     "duplicate": "the same film, or the same SOP Instance UID, stands here already",
 }
@@ -37,7 +37,7 @@ class Rejected(Exception):
 
 
 def require_chest_radiograph(header: FilmHeader) -> None:
-    """Raise Rejected unless the header is that of a grayscale, single-frame chest radiograph."""
+    """Raise Rejected unless the header is that of a chest radiograph."""
     if header.modality not in RADIOGRAPHS:
         raise Rejected("modality", f"modality {header.modality or 'absent'}")
     if not _CHEST_PARTS.fullmatch(header.body_part) and not _CHEST_WORDS.search(header.description):
@@ -45,7 +45,3 @@ def require_chest_radiograph(header: FilmHeader) -> None:
         raise Rejected("not_chest", f"the header names {named}, and no description names the chest")
     if not header.has_pixels:
         raise Rejected("no_pixels", f"modality {header.modality} without rows and columns")
-    if header.frames > 1:
-        raise Rejected("unsupported_pixels", "several frames")
-    if header.samples > 1 or not header.photometric.startswith("MONOCHROME"):
-        raise Rejected("unsupported_pixels", f"photometric interpretation {header.photometric}")

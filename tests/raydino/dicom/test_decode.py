@@ -18,7 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from raydino.dicom.decode import PLUGIN_ORDER, bit_patterns, decoder_for, plugins_of
+from raydino.dicom.decode import PLUGIN_ORDER, decode_frame, decoder_for, plugins_of
 from raydino.dicom.screen import Rejected
 
 
@@ -29,7 +29,7 @@ def test_lossless_syntaxes(make_dataset: Any, ramp: Any, syntax: str, bits: int,
     stored = ramp(64, 48, 2**bits - 1) - (2 ** (bits - 1) if signed else 0)
     dataset = make_dataset(stored, bits)
     dataset.compress(syntax, generate_instance_uid=False)
-    patterns, pattern_bits = bit_patterns(dataset)
+    patterns, pattern_bits = decode_frame(dataset)
     assert pattern_bits == (8 if bits == 8 else 16)
     values = patterns.view(np.int8 if bits == 8 else np.int16) if signed else patterns
     np.testing.assert_array_equal(values, stored)
@@ -41,7 +41,7 @@ def test_jpeg_baseline_is_close(make_dataset: Any, ramp: Any) -> None:
     jpeg = cv2.imencode(".jpg", stored.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 98])[1].tobytes()
     dataset.PixelData = encapsulate([jpeg])
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    patterns, _ = bit_patterns(dataset)
+    patterns, _ = decode_frame(dataset)
     assert np.abs(patterns.astype(int) - stored).max() <= 3
 
 
@@ -50,7 +50,7 @@ def test_uncompressed_big_endian(make_dataset: Any, ramp: Any) -> None:
     dataset = make_dataset(stored, 12)
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.2"
     dataset.PixelData = stored.astype(">u2").tobytes()
-    np.testing.assert_array_equal(bit_patterns(dataset)[0], stored)
+    np.testing.assert_array_equal(decode_frame(dataset)[0], stored)
 
 
 def test_a_broken_stream_names_every_plugin_and_its_reason(make_dataset: Any, ramp: Any) -> None:
@@ -58,7 +58,7 @@ def test_a_broken_stream_names_every_plugin_and_its_reason(make_dataset: Any, ra
     dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
     dataset.PixelData = encapsulate([b"no JPEG 2000 at all"])
     with pytest.raises(Rejected) as caught:
-        bit_patterns(dataset)
+        decode_frame(dataset)
     assert caught.value.reason == "unreadable"
     for plugin in plugins_of(decoder_for(JPEG2000Lossless)):  # type: ignore[arg-type]
         assert f"{plugin}: " in caught.value.detail
@@ -70,7 +70,7 @@ def test_no_plugin_says_what_to_install(make_dataset: Any, ramp: Any, monkeypatc
     dataset.file_meta.TransferSyntaxUID = HTJ2KLossless
     monkeypatch.setattr("raydino.dicom.decode.plugins_of", lambda decoder: [])
     with pytest.raises(Rejected, match="unsupported_pixels.*no installed plugin decodes High-Throughput"):
-        bit_patterns(dataset)
+        decode_frame(dataset)
 
 
 def test_twelve_bit_jpeg_says_what_to_install(make_dataset: Any, ramp: Any) -> None:
@@ -80,14 +80,14 @@ def test_twelve_bit_jpeg_says_what_to_install(make_dataset: Any, ramp: Any) -> N
     dataset.file_meta.TransferSyntaxUID = JPEGExtended12Bit
     dataset.PixelData = encapsulate([b"\xff\xd8 twelve bits"])
     with pytest.raises(Rejected, match=r"unsupported_pixels.*raydino\[jpeg12\]"):
-        bit_patterns(dataset)
+        decode_frame(dataset)
 
 
 def test_truncated_pixels_are_unreadable(make_dataset: Any, ramp: Any) -> None:
     dataset = make_dataset(ramp())
     dataset.PixelData = dataset.PixelData[:100]
     with pytest.raises(Rejected, match="unreadable"):
-        bit_patterns(dataset)
+        decode_frame(dataset)
 
 
 def test_the_order_of_plugins_knows_those_that_pydicom_knows() -> None:

@@ -301,6 +301,6 @@ def test_masks_follow_the_film(make_dataset: Any, ramp: Any) -> None:
 
 def test_the_recipe_in_the_header_is_plain_and_complete() -> None:
     resolved = PixelRecipe(128, 16).resolved()
-    assert resolved["version"] == 1
+    assert resolved["version"] == 2
     assert (resolved["shorter_side"], resolved["bits"], resolved["enlarged"]) == (128, 16, False)
     assert resolved != PixelRecipe(128, 8).resolved()

@@ -27,9 +27,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Invalid value")  # pydicom, on t
         ({"BodyPartExamined": "", "StudyDescription": "Thorax p.a."}, None),
         ({"BodyPartExamined": "TSPINE", "StudyDescription": "Thoracic spine"}, "not_chest"),
         ({"Rows": None}, "no_pixels"),
-        ({"NumberOfFrames": 3}, "unsupported_pixels"),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "unsupported_pixels"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "unsupported_pixels"),
+        ({"NumberOfFrames": 3}, None),  # what becomes of frames and colours, ``pixels`` decides
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, None),
     ],
 )
 def test_screening(make_dataset: Any, ramp: Any, attributes: dict[str, Any], reason: str | None) -> None:
