@@ -22,6 +22,7 @@ from pydicom.uid import (
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLSTransferSyntaxes,
     RLELossless,
 )
 
@@ -94,8 +95,11 @@ def decode_frame(dataset: Dataset, frame: int = 0) -> DecodedFrame:
     if decoder.is_native or decoder.UID == RLELossless:  # the words of PS3.5 8.1.1, overlays and all
         high_bit = int(dataset.get("HighBit") or stored - 1)
         return DecodedFrame(words, min(stored, container), max(high_bit - stored + 1, 0))
-    # The stream's own precision goes before the header's (PS3.5 8.2), unless an overlay shares its words.
-    return DecodedFrame(words, min(stored, container) if _has_overlay_inside(dataset) or is_colour else container)
+    # The precision of JPEG-LS and JPEG 2000 streams goes before that of the header (PS3.5 8.2); of signed
+    # values some encoders write the pattern of BitsStored. Of other JPEG, gdcm gives BitsStored only.
+    has_precision = decoder.UID in JPEGLSTransferSyntaxes or decoder.UID in JPEG2000TransferSyntaxes
+    is_whole = has_precision and native.dtype.kind == "u" and not is_colour and not _has_overlay_inside(dataset)
+    return DecodedFrame(words, container if is_whole else min(stored, container))
 
 
 def _native(decoder: Decoder, dataset: Dataset, frame: int, is_colour: bool) -> npt.NDArray[Any]:
