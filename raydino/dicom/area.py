@@ -21,7 +21,9 @@ Image = npt.NDArray[np.float32]
 _BAND_ROWS = 128  # of the film: some 5 MB of floats of the largest films at 512 pixels
 
 
-def resize_area(source: npt.NDArray[Any], rows: int, cols: int, as_floats: Callable[[npt.NDArray[Any]], Image]) -> Image:
+def resize_area(
+    source: npt.NDArray[Any], rows: int, cols: int, as_floats: Callable[[npt.NDArray[Any]], Image]
+) -> Image:
     """float32[rows, cols] of ``source`` [more rows, more columns]; ``as_floats`` turns a band of it into floats."""
     if source.shape == (rows, cols):
         return as_floats(source)

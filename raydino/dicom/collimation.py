@@ -17,7 +17,7 @@ from raydino.dicom.stored import StoredFrame
 
 Field = npt.NDArray[np.uint8]  # [rows, cols], 255 inside and 0 outside
 SMALLEST_FIELD = 0.05  # of the film; less is a fault of the header
-BARE_RANGE = 0.02  # of the film's range: within it, 98 % of a bare border's pixels lie
+BARE_RANGE = 0.02  # of the film's range: within it lie all but the darkest and brightest 2 % of a bare border
 LARGEST_BORDERS = 0.8  # of the film's height or width; a film with more is no film with borders
 _LOOKED_AT = 256  # of the rows and columns, when borders are sought
 
@@ -75,8 +75,8 @@ _EDGES = ("LeftVertical", "RightVertical", "UpperHorizontal", "LowerHorizontal")
 def field_without_borders(frame: StoredFrame) -> Field | None:
     """What lies between borders of one shade; None where there is no border, or hardly anything else.
 
-    A border is a run of whole rows or columns from the film's edge, each (but for 2 % of its pixels: a
-    marker, dust) of one shade within BARE_RANGE. No row through anatomy is, so none is left out.
+    A border is a run of whole rows or columns from the film's edge, each (but for 2 % of its pixels at either
+    end: a marker, dust) of one shade within BARE_RANGE. No row through anatomy is, so none is left out.
     """
     seen, steps = frame.sampled(_LOOKED_AT)
     low, high = np.percentile(seen, (1, 99))
@@ -84,7 +84,7 @@ def field_without_borders(frame: StoredFrame) -> Field | None:
         return None
     found = []
     for axis in (0, 1):
-        ends = np.percentile(seen, (1, 99), axis=1 - axis)
+        ends = np.percentile(seen, (2, 98), axis=1 - axis)
         full = np.flatnonzero(ends[1] - ends[0] > BARE_RANGE * (high - low))
         if len(full) == 0 or len(full) < (1 - LARGEST_BORDERS) * seen.shape[axis]:
             return None

@@ -71,7 +71,9 @@ class Voi:
 
     def describe(self) -> str | None:
         """For the manifest, where it was not the first: ``VOI window 2 of 3``."""
-        return f"VOI {'LUT' if self.kind == 'lut' else self.kind} {self.choice} of {self.of}" if self.choice > 1 else None
+        return (
+            f"VOI {'LUT' if self.kind == 'lut' else self.kind} {self.choice} of {self.of}" if self.choice > 1 else None
+        )
 
 
 def choose_voi(contrast: Contrast) -> Voi:

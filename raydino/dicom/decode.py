@@ -33,7 +33,9 @@ from raydino.dicom.screen import Rejected
 # JPEG 2000 gdcm, pylibjpeg and pillow lie close together (all are OpenJPEG); for baseline JPEG pillow
 # is 3.8× gdcm.
 PLUGIN_ORDER = ("pyjpegls", "gdcm", "pylibjpeg", "pillow", "pydicom")
-_FIRST = {JPEGBaseline8Bit: "pillow", JPEGExtended12Bit: "pillow"} | dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg")
+_FIRST = {JPEGBaseline8Bit: "pillow", JPEGExtended12Bit: "pillow"} | dict.fromkeys(
+    JPEG2000TransferSyntaxes, "pylibjpeg"
+)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def render_dicom(dataset: Dataset, header: FilmHeader, recipe: PixelRecipe, fram
     """The film of one frame, counted from 0. Raises Rejected."""
     if not 0 <= frame < header.frames:
         raise Rejected("unsupported_pixels", f"no frame {frame + 1} among {header.frames}")
+    if header.photometric == "OTHER":
+        raise Rejected("unsupported_pixels", "a photometric interpretation that the standard does not know")
     decoded = decode_frame(dataset, frame)
     turn = turn_to_standard(header.orientation)
     aspect = 1 / header.pixel_aspect if turn.transposed else header.pixel_aspect
@@ -128,7 +130,7 @@ def _grey(dataset: Dataset, header: FilmHeader, decoded: DecodedFrame) -> tuple[
     if header.photometric == "PALETTE COLOR":
         return stored, palette_grey(dataset, stored.values, stored.counts()), Voi("none")
     if not header.photometric.startswith("MONOCHROME"):
-        raise Rejected("unsupported_pixels", f"photometric interpretation {header.photometric}")
+        raise Rejected("unsupported_pixels", f"photometric interpretation {header.photometric} of one sample")
     voi = choose_voi(contrast)
     table = grey_table(contrast, stored.values, voi, _counts_in_field(stored, (dataset, header), voi))
     if has_supplement(dataset):

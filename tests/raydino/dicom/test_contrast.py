@@ -61,7 +61,9 @@ def test_which_windows_are_usable(window: Window, usable: bool) -> None:
 
 
 def test_a_lut_clamps_at_both_ends() -> None:
-    np.testing.assert_array_equal(apply_lut(np.array([-5.0, 9, 10, 11, 13, 14, 99]), RAMP), [0, 0, 0, 50, 200, 200, 200])
+    np.testing.assert_array_equal(
+        apply_lut(np.array([-5.0, 9, 10, 11, 13, 14, 99]), RAMP), [0, 0, 0, 50, 200, 200, 200]
+    )
 
 
 def test_a_lut_excludes_a_rescale() -> None:

@@ -207,7 +207,8 @@ def test_jpeg_baseline_by_opencv(make_dataset: Any, ramp: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "bits", "syntax"), [("+eb", 8, JPEGBaseline8Bit), ("+ee", 8, JPEGExtended12Bit), ("+ee", 12, JPEGExtended12Bit)]
+    ("option", "bits", "syntax"),
+    [("+eb", 8, JPEGBaseline8Bit), ("+ee", 8, JPEGExtended12Bit), ("+ee", 12, JPEGExtended12Bit)],
 )
 def test_lossy_jpeg_as_dcmtk_decodes_it(
     by_program: Any, make_dataset: Any, ramp: Any, option: str, bits: int, syntax: str

@@ -328,7 +328,12 @@ def test_several_frames(make_dataset: Any, ramp: Any) -> None:
 @pytest.mark.parametrize("orientation", TURNS)
 @pytest.mark.parametrize("inverted", [False, True])
 def test_golden_geometry(
-    make_dataset: Any, ramp: Any, orientation: tuple[str, ...], spacing: tuple[float, float] | None, bits: int, inverted: bool
+    make_dataset: Any,
+    ramp: Any,
+    orientation: tuple[str, ...],
+    spacing: tuple[float, float] | None,
+    bits: int,
+    inverted: bool,
 ) -> None:
     """Orientation × spacing × depth × inversion, with a resize by broken factors in each."""
     stored = ramp(30, 46)

@@ -69,7 +69,10 @@ def test_several_luts(make_dataset: Any, ramp: Any) -> None:
     good.add_new("LUTDescriptor", "US", [2, 5, 8])
     good.add_new("LUTData", "US", [1, 2])
     contrast = contrast_of(
-        make_dataset(ramp(), ModalityLUTSequence=Sequence([Dataset(), good]), VOILUTSequence=Sequence([Dataset(), good])), 8
+        make_dataset(
+            ramp(), ModalityLUTSequence=Sequence([Dataset(), good]), VOILUTSequence=Sequence([Dataset(), good])
+        ),
+        8,
     )
     assert contrast.modality_lut is not None
     assert contrast.voi_luts[0] is None

@@ -8,7 +8,8 @@ from raydino.dicom.stored import StoredFrame, look_up
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize(
-    ("container", "bits", "shift"), [(8, 8, 0), (8, 3, 2), (16, 12, 0), (16, 10, 6), (16, 16, 0), (32, 9, 4), (32, 32, 0)]
+    ("container", "bits", "shift"),
+    [(8, 8, 0), (8, 3, 2), (16, 12, 0), (16, 10, 6), (16, 16, 0), (32, 9, 4), (32, 32, 0)],
 )
 def test_words_values_counts_and_tables(container: int, bits: int, shift: int, signed: bool) -> None:
     rng = np.random.default_rng(bits)
