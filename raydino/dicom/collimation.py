@@ -22,16 +22,17 @@ LARGEST_BORDERS = 0.8  # of the film's height or width; a film with more is no f
 _LOOKED_AT = 256  # of the rows and columns, when borders are sought
 
 
-def header_field(dataset: Dataset, rows: int, cols: int, aspect: float) -> Field | None:
+def header_field(dataset: Dataset, size: tuple[int, int], aspect: float) -> Field | None:
     """Where shutter and collimator let light through; None where the header gives neither.
 
-    ``aspect`` is a pixel's height over its width: a circle's radius counts pixels along a row.
+    ``size`` is rows and columns, ``aspect`` a pixel's height over its width: a circle's radius counts pixels
+    along a row.
     """
     masks = [
         mask
         for aperture in ("Shutter", "Collimator")
         for shape in texts(dataset, f"{aperture}Shape")
-        if (mask := _shape(dataset, aperture, shape.upper(), (rows, cols), aspect)) is not None
+        if (mask := _shape(dataset, aperture, shape.upper(), size, aspect)) is not None
     ]
     if not masks:
         return None

@@ -83,7 +83,8 @@ def read_pixels(file: BinaryIO, dataset: Dataset) -> None:
 
 def decode_frame(dataset: Dataset, frame: int = 0) -> DecodedFrame:
     """The frame's pixels; YBR comes as RGB. Raises Rejected."""
-    decoder = decoder_for(dataset.file_meta.TransferSyntaxUID)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    decoder = decoder_for(syntax)
     if decoder is None:
         raise Rejected("unsupported_pixels", "this transfer syntax has no decoder")
     is_colour = int(dataset.get("SamplesPerPixel") or 1) > 1
@@ -94,21 +95,20 @@ def decode_frame(dataset: Dataset, frame: int = 0) -> DecodedFrame:
     words = native.view(np.dtype(f"u{values.dtype.itemsize}"))
     container = 8 * words.dtype.itemsize
     stored = int(dataset.BitsStored)
-    if decoder.is_native or decoder.UID == RLELossless:  # the words of PS3.5 8.1.1, overlays and all
+    if decoder.is_native or syntax == RLELossless:  # the words of PS3.5 8.1.1, overlays and all
         high_bit = int(dataset.get("HighBit") or stored - 1)
         return DecodedFrame(words, min(stored, container), max(high_bit - stored + 1, 0))
     # The precision of JPEG-LS and JPEG 2000 streams goes before that of the header (PS3.5 8.2); of signed
     # values some encoders write the pattern of BitsStored. Of other JPEG, gdcm gives BitsStored only.
-    has_precision = decoder.UID in JPEGLSTransferSyntaxes or decoder.UID in JPEG2000TransferSyntaxes
+    has_precision = syntax in JPEGLSTransferSyntaxes or syntax in JPEG2000TransferSyntaxes
     is_whole = has_precision and native.dtype.kind == "u" and not is_colour and not _has_overlay_inside(dataset)
     return DecodedFrame(words, container if is_whole else min(stored, container))
 
 
 def _native(decoder: Decoder, dataset: Dataset, frame: int, is_colour: bool) -> npt.NDArray[Any]:
+    options: dict[str, Any] = {"raw": not is_colour, "view_only": not is_colour, "correct_unused_bits": False}
     try:
-        return decoder.as_array(
-            dataset, index=frame, raw=not is_colour, view_only=not is_colour, correct_unused_bits=False
-        )[0]
+        return decoder.as_array(dataset, index=frame, **options)[0]
     except Exception as error:
         raise Rejected("unreadable", f"the pixels cannot be read: {_anonymous(error)}") from None
 
@@ -124,8 +124,8 @@ def _decoded(decoder: Decoder, dataset: Dataset, frame: int) -> npt.NDArray[Any]
             return _by_plugin(decoder, dataset, frame, plugin)
         except Exception as error:
             faults.append(f"{plugin}: {_anonymous(error)}")
-    is_twelve_bit_jpeg = decoder.UID == JPEGExtended12Bit and dataset.BitsStored > 8
-    if is_twelve_bit_jpeg and "pylibjpeg" not in plugins:
+    is_twelve_bit = dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and dataset.BitsStored > 8
+    if is_twelve_bit and "pylibjpeg" not in plugins:
         raise Rejected("unsupported_pixels", "12-bit JPEG: pip install 'raydino[jpeg12]' decodes it")
     raise Rejected("unreadable", f"no plugin decodes the {decoder.UID.name} pixels: {' | '.join(faults)}")
 
@@ -133,9 +133,10 @@ def _decoded(decoder: Decoder, dataset: Dataset, frame: int) -> npt.NDArray[Any]
 def _by_plugin(decoder: Decoder, dataset: Dataset, frame: int, plugin: str) -> npt.NDArray[Any]:
     """The plugin's own buffer where its words need no correction; pydicom corrects signs, and YBR to RGB."""
     samples, signed = int(dataset.get("SamplesPerPixel") or 1), bool(dataset.get("PixelRepresentation"))
-    if decoder.UID == RLELossless and samples == 1:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == RLELossless and samples == 1:
         signed = False  # whole words, as native ones: ``stored`` knows where the sign is
-    if samples > 1 or signed or decoder.UID in JPEG2000TransferSyntaxes:
+    if samples > 1 or signed or syntax in JPEG2000TransferSyntaxes:
         return decoder.as_array(dataset, index=frame, raw=samples == 1, decoding_plugin=plugin)[0]
     buffer, properties = decoder.as_buffer(dataset, index=frame, decoding_plugin=plugin)
     words = np.frombuffer(buffer, f"<u{int(properties['bits_allocated']) // 8}")

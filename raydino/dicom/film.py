@@ -71,7 +71,7 @@ class Reading:
 
 
 def prepare_worker() -> None:
-    """One thread a worker, memory kept from film to film, and no messages: those of pydicom and of decoders may quote header values."""
+    """One thread, memory kept from film to film, and no messages: pydicom's and decoders' may quote header values."""
     keep_memory()
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")

@@ -147,7 +147,7 @@ def _counts_in_field(
     field = None
     if source is not None:
         dataset, header = source
-        field = header_field(dataset, *stored.words.shape, header.pixel_aspect)
+        field = header_field(dataset, stored.size, header.pixel_aspect)
     return stored.counts(field_without_borders(stored) if field is None else field)
 
 

@@ -44,6 +44,11 @@ class StoredFrame:
         values = np.pad(values, (0, 2**16 - len(values)), mode="edge")  # patterns that no pixel has
         return cls(places.reshape(words.shape).astype(np.uint16), values)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.words.shape[0], self.words.shape[1]
+
     def counts(self, field: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.int64]:
         """How many pixels of each pattern there are, inside ``field`` (not 0) where it is given."""
         if self.words.dtype.itemsize <= 2:

@@ -55,7 +55,7 @@ def in_triangle(row: int, col: int) -> bool:
 def test_shapes(make_dataset: Any, ramp: Any, aperture: str, shapes: tuple[str, ...], inside: Any) -> None:
     attributes = edges(aperture, 11, 40, 6, 55) | circle(aperture, 30, 25, 20) | polygon(aperture, 1, 1, 60, 1, 60, 50)
     dataset = make_dataset(ramp(*SIZE), **{f"{aperture}Shape": list(shapes)}, **attributes)
-    field = header_field(dataset, *SIZE, 1.0)
+    field = header_field(dataset, SIZE, 1.0)
     assert field is not None
     expected = np.array([[inside(r, c) for c in range(1, 51)] for r in range(1, 61)])
     differing = (field > 0) != expected
@@ -66,7 +66,7 @@ def test_shapes(make_dataset: Any, ramp: Any, aperture: str, shapes: tuple[str, 
 def test_shutter_and_collimator_together(make_dataset: Any, ramp: Any) -> None:
     both = edges("Shutter", 1, 30, 1, 60) | edges("Collimator", 21, 50, 1, 40)
     dataset = make_dataset(ramp(*SIZE), ShutterShape="RECTANGULAR", CollimatorShape="RECTANGULAR", **both)
-    field = header_field(dataset, *SIZE, 1.0)
+    field = header_field(dataset, SIZE, 1.0)
     assert field is not None
     assert field[:40, 20:30].all()
     assert (field > 0).sum() == 40 * 10
@@ -74,7 +74,7 @@ def test_shutter_and_collimator_together(make_dataset: Any, ramp: Any) -> None:
 
 def test_a_circle_is_round_in_mm(make_dataset: Any, ramp: Any) -> None:
     dataset = make_dataset(ramp(*SIZE), ShutterShape="CIRCULAR", **circle("Shutter", 30, 25, 20))
-    field = header_field(dataset, *SIZE, 2.0)  # pixels are twice as high as wide
+    field = header_field(dataset, SIZE, 2.0)  # pixels are twice as high as wide
     assert field is not None
     assert (field[29] > 0).sum() == 41
     assert (field[:, 24] > 0).sum() == 21
@@ -95,12 +95,12 @@ def test_a_circle_is_round_in_mm(make_dataset: Any, ramp: Any) -> None:
     ],
 )
 def test_what_is_no_field(make_dataset: Any, ramp: Any, attributes: dict[str, Any]) -> None:
-    assert header_field(make_dataset(ramp(*SIZE), **attributes), *SIZE, 1.0) is None
+    assert header_field(make_dataset(ramp(*SIZE), **attributes), SIZE, 1.0) is None
 
 
 def test_an_apertures_broken_shape_leaves_the_others(make_dataset: Any, ramp: Any) -> None:
     attributes = {"ShutterShape": ["CIRCULAR", "RECTANGULAR"], **edges("Shutter", 11, 40, 6, 55)}
-    field = header_field(make_dataset(ramp(*SIZE), **attributes), *SIZE, 1.0)
+    field = header_field(make_dataset(ramp(*SIZE), **attributes), SIZE, 1.0)
     assert field is not None
     assert (field > 0).sum() == 30 * 50
 

@@ -71,7 +71,7 @@ def grid(stored: np.ndarray, grey: Any, *, inverted: bool) -> np.ndarray:
 MODALITIES: dict[str, dict[str, Any]] = {
     "none": {},
     "rescale": {"RescaleSlope": "0.5", "RescaleIntercept": "7"},
-    "falling": {"RescaleSlope": "-0.75", "RescaleIntercept": "100"},
+    "falling": {"RescaleSlope": "-0.75", "RescaleIntercept": "30000"},
     "zero slope": {"RescaleSlope": "0", "RescaleIntercept": "5"},  # would leave no image, so it counts as 1
 }
 LAYOUTS = [  # bits allocated, bits stored, high bit, signed
