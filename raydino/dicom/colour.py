@@ -15,7 +15,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from raydino.dicom.contrast import Floats, Lut, apply_lut
 from raydino.dicom.header import text, texts
-from raydino.dicom.presentation import read_lut
+from raydino.dicom.presentation import is_big_endian, read_lut
 from raydino.dicom.screen import Rejected
 
 # Channels may differ by as much of the full scale: a step of one in the chroma of a lossy grey image
@@ -77,6 +77,7 @@ def _plain(dataset: Dataset) -> list[Lut | None]:
         read_lut(
             texts(dataset, f"{channel}PaletteColorLookupTableDescriptor"),
             dataset[f"{channel}PaletteColorLookupTableData"].value,
+            big_endian=is_big_endian(dataset),
         )
         for channel in _CHANNELS
     ]

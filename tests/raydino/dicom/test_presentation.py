@@ -51,6 +51,14 @@ def test_luts(descriptor: list[Any], raw: Any, entries: list[int], bits: int) ->
     assert (lut.first, lut.bits) == (int(descriptor[1]), bits)
 
 
+@pytest.mark.parametrize(("raw", "entries"), [(b"\x01\x02\x03\x04", [258, 772]), (b"\x07\x06", [6, 7])])
+def test_high_byte_first(raw: bytes, entries: list[int]) -> None:
+    """Words, and bytes packed into words, of a big-endian file."""
+    lut = read_lut([2, 0, 16], raw, big_endian=True)
+    assert lut is not None
+    np.testing.assert_array_equal(lut.data, entries)
+
+
 def test_no_entries_means_65536() -> None:
     lut = read_lut([0, 0, 16], np.arange(65536, dtype="<u2").tobytes())
     assert lut is not None
