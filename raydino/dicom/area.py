@@ -32,7 +32,7 @@ def resize_area(
     for first, last, top, bottom, weights in _bands(source.shape[0], rows):
         band = weights @ as_floats(source[top:bottom])
         film[:, first:last] = weigh_cols @ cv2.transpose(band)
-    return np.ascontiguousarray(film.T)
+    return np.asarray(cv2.transpose(film), np.float32)
 
 
 @lru_cache(maxsize=256)  # an archive has few sizes
