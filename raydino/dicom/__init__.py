@@ -1,7 +1,8 @@
 """From a source of films to the dataset artifact.
 
 Reading order: ``header`` (what is read of a DICOM header), ``screen`` (which films are chest
-radiographs), ``decode``, ``stored``, ``presentation``, ``contrast``, ``colour``, ``collimation``, ``area``
-and ``orientation`` (the steps of) ``pixels`` (THE ONE way from stored values to a film), ``deidentify``, ``splits``, ``film`` (all of that for one file, in a worker
-with ``allocator``'s setting), ``pool`` (workers that may crash), ``collect``, ``assemble`` and ``ingest`` (the whole).
+radiographs), the steps ``decode``, ``stored``, ``presentation``, ``contrast``, ``colour``,
+``collimation``, ``area`` and ``orientation`` of ``pixels`` (THE ONE way from stored values to a film),
+``deidentify``, ``splits``, ``film`` (all of that for one file, in a worker with ``allocator``'s
+setting), ``pool`` (workers that may crash), ``collect``, ``assemble`` and ``ingest`` (the whole).
 """

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 from pydicom.pixels.decoders.base import Decoder
-from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRLittleEndian, JPEGExtended12Bit, JPEGLosslessSV1, RLELossless
+from pydicom.uid import (
+    UID,
+    AllTransferSyntaxes,
+    ExplicitVRLittleEndian,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    RLELossless,
+)
 
 from raydino.dicom import syntaxes
 
