@@ -50,7 +50,7 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
     return Entry(
         image.name,
         reason=reading.reason,
-        detail="; ".join(filter(None, (film.turn, film.text))) or None if film else reading.detail,
+        detail=film.detail if film else reading.detail,
         uid=uid,
         patient=(known.patient_id or (f"study:{study}" if study else f"film:{own_name}")) if tells else None,
         study=(study or f"film:{own_name}") if tells else None,

@@ -23,9 +23,11 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from raydino.artifacts.images import encode_png
+from raydino.artifacts.images import encode_mask, encode_png
+from raydino.dicom.allocator import keep_memory
 from raydino.dicom.burned_in import without_text
 from raydino.dicom.contrast import Contrast
+from raydino.dicom.decode import read_pixels
 from raydino.dicom.header import FilmHeader, read_film_header
 from raydino.dicom.pixels import Film, PixelRecipe, Rendered, render_dicom, render_image
 from raydino.dicom.screen import SMALLEST_SHARE, Rejected, Screening, require_chest_radiograph, require_size
@@ -71,8 +73,7 @@ class StoredFilm:
     cols: int
     spacing_mm: float | None
     voi: str
-    turn: str | None
-    text: str | None = None  # what was done about burned-in text
+    detail: str | None  # what was out of the ordinary in rendering it, and what was done about burned-in text
     masks: Mapping[str, bytes] = field(default_factory=dict)
     unusable_masks: int = 0
 
@@ -90,7 +91,8 @@ class Reading:
 
 
 def prepare_worker() -> None:
-    """One thread a worker, and no messages: those of pydicom and of decoders may quote header values."""
+    """One thread, memory kept from film to film, and no messages: pydicom's and decoders' may quote header values."""
+    keep_memory()
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -106,14 +108,16 @@ def read_film(work: Work, image: SourceImage) -> Reading:
         if not image.is_dicom:
             return _read_image(work, image)
         with _opened(image) as file:
-            header = _screened_header(file, identify=work.identify)
+            dataset = _header_dataset(file)
+            header = read_film_header(dataset, identify=work.identify)
             try:
                 require_chest_radiograph(header, work.screening)
                 require_size(header.rows or 0, header.cols or 0, work.smallest_side)
             except Rejected as rejected:
-                preview = _preview(work, header, file) if work.previews and rejected.reason in PREVIEWED else None
+                is_shown = work.previews and rejected.reason in PREVIEWED
+                preview = _preview(work, header, dataset, file) if is_shown else None
                 return Reading(header, reason=rejected.reason, detail=rejected.detail, preview=preview)
-            dataset = _read_dataset(file, with_pixels=True)
+            read_pixels(file, dataset)
         rendered = _rendered(dataset, header, work.recipe)
         film, text = without_text(rendered.film, header.burned_in, work.screening.burned_in)
         rendered = replace(rendered, film=film)
@@ -132,10 +136,11 @@ def _rendered(dataset: Dataset, header: FilmHeader, recipe: PixelRecipe) -> Rend
     return render_dicom(dataset, header, recipe)
 
 
-def _preview(work: Work, header: FilmHeader, file: BinaryIO) -> bytes | None:
+def _preview(work: Work, header: FilmHeader, dataset: Dataset, file: BinaryIO) -> bytes | None:
     """A small PNG of a film that was rejected by its header; None where text is or may be in it, or it is broken."""
     try:
-        rendered = _rendered(_read_dataset(file, with_pixels=True), header, work.recipe)
+        read_pixels(file, dataset)
+        rendered = _rendered(dataset, header, work.recipe)
         film, text = without_text(rendered.film, header.burned_in, work.screening.burned_in)
         return None if text or header.burned_in else encode_png(_shrunk(film))
     except Exception:  # it is rejected anyway
@@ -162,26 +167,27 @@ def _opened(image: SourceImage) -> BinaryIO:
         raise Rejected("unreadable", f"cannot be opened ({error.strerror})") from None
 
 
-def _screened_header(file: BinaryIO, *, identify: bool) -> FilmHeader:
+def _header_dataset(file: BinaryIO) -> Dataset:
+    """All before the pixels, where ``file`` then stands. Raises Rejected for what is no DICOM image."""
     start = file.read(132)
     has_preamble = start[128:] == b"DICM"
     if not has_preamble and start[:2] not in _FIRST_GROUPS:
         raise Rejected("not_dicom", "neither a DICOM preamble nor a DICOM element at the start")
     reason = "unreadable" if has_preamble else "not_dicom"
     try:
-        dataset = _read_dataset(file, with_pixels=False)
+        dataset = _read_dataset(file)
     except Exception as error:
         raise Rejected(reason, f"the elements cannot be parsed ({type(error).__name__})") from None
     if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows")):
         is_object = "MediaStorageSOPClassUID" in dataset.file_meta  # an index of files (DICOMDIR), for one
         raise Rejected("no_pixels" if is_object else reason, "holds no attribute of a DICOM image")
-    return read_film_header(dataset, identify=identify)
+    return dataset
 
 
-def _read_dataset(file: BinaryIO, *, with_pixels: bool) -> Dataset:
+def _read_dataset(file: BinaryIO) -> Dataset:
     """Read from the start; a file without a transfer syntax gets the one that it was parsed with."""
     file.seek(0)
-    dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not with_pixels)
+    dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True)
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -248,8 +254,7 @@ def _stored(
     for structure, source in mask_files.items():
         mask = _read_mask(source)
         if mask is not None and mask.shape == source_size:
-            inside = rendered.geometry.resize_mask(mask)
-            masks[structure] = encode_png(np.where(inside, 255, 0).astype(np.uint8))
+            masks[structure] = encode_mask(rendered.geometry.resize_mask(mask))
     return StoredFilm(
         encode_png(film),
         digest,
@@ -257,8 +262,7 @@ def _stored(
         film.shape[1],
         spacing_mm=rendered.spacing_mm,
         voi=rendered.voi,
-        turn=rendered.geometry.turn.describe(),
-        text=text,
+        detail="; ".join(filter(None, (rendered.detail, text))) or None,
         masks=masks,
         unusable_masks=len(mask_files) - len(masks),
     )

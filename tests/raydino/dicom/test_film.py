@@ -155,7 +155,7 @@ def test_masks_are_turned_and_resized_and_a_wrong_size_is_counted(write_dicom: A
     expected = np.zeros((12, 10), np.uint8)
     expected[:6, 5:] = 255
     np.testing.assert_array_equal(decode_png(film.masks["lungs"], where=""), expected)
-    assert film.turn == "turned to the standard display: flipped left-right"
+    assert film.detail == "turned to the standard display: flipped left-right"
 
 
 def test_raw_pixels_masks_from_makers_and_openers(tmp_path: Path) -> None:

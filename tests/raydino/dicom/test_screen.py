@@ -66,6 +66,8 @@ def reason_of(make_dataset: Any, ramp: Any, screening: Screening, **attributes: 
         ({"PatientSpeciesDescription": "Homo sapiens"}, None),
         ({"ProtocolName": "FELINE CHEST"}, "not_human"),
         ({"Rows": None}, "no_pixels"),
+        ({"NumberOfFrames": 3}, None),  # what becomes of frames and colours, ``pixels`` decides
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, None),
     ],
 )
 def test_what_is_a_film_of_the_chest(
