@@ -17,7 +17,7 @@ class ReportTable:
         frame = read_csv(path)
         keys = [key for key in _KEYS if key in frame.columns]
         if "text" not in frame.columns or not keys:
-            needed = f"needed in its first line: text and one of {', '.join(_KEYS)}"
+            needed = f"needed: text and one of {', '.join(_KEYS)}"
             raise UserError("lacks a column", where=path, remedy=needed)
         self._texts: dict[tuple[str, str], tuple[int, str]] = {}
         for line, cells in enumerate(frame.to_dict("records"), start=2):
