@@ -151,12 +151,16 @@ def main() -> None:
         for sentence, count in missed[kind].most_common(options.misses) if "no sign" not in kind else ():
             print(f"    missed: {sentence}" if count else "", end="\n" if count else "")
     signs = [pair for kind, pairs in found.items() if "no sign" not in kind for pair in pairs]
-    total = sum(ours for ours, _ in signs) / len(signs)
+    total, exactly = (sum(pair[i] for pair in signs) / len(signs) for i in (0, 1))
     result = {
         "benchmark": "scrub",
         "machine": platform.processor() or platform.machine(),
         "config": {"reports": len(reports), "seed": options.seed},
-        "ratios": {"found": round(total, 4), "changed_of_clean": round(len(changed) / len(reports), 5)},
+        "ratios": {
+            "found": round(total, 4),
+            "exact": round(exactly, 4),
+            "changed_of_clean": round(len(changed) / len(reports), 5),
+        },
         "kinds": ratios,
         "ms_a_report": round(1000 * seconds / len(reports), 2),
     }

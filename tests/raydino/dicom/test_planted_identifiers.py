@@ -30,6 +30,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from raydino.artifacts.dataset import Dataset as RaydinoDataset
+from raydino.cli import run
 from raydino.dicom.film import Work, read_film
 from raydino.dicom.pixels import PixelRecipe
 from raydino.readers.base import SourceImage
@@ -317,6 +318,34 @@ def test_a_failure_of_any_kind_is_told_without_its_message(
     monkeypatch.setattr(f"raydino.dicom.film.{culprit}", fail)
     reading = read_film(Work(PixelRecipe(64)), SourceImage(path.name, path=path))
     assert (reading.reason, reading.detail) == ("unreadable", "ValueError while reading")
+
+
+@pytest.mark.parametrize(
+    ("option", "content"),
+    [
+        ("--labels", f"{STEM},{NUMBER}\n1,2\n"),
+        ("--labels", f"sop_instance_uid,split\n{ROOT}.1,{STEM}\n"),
+        ("--labels", f"sop_instance_uid,age_years\n{ROOT}.1,{STEM}\n"),
+        ("--labels", f"sop_instance_uid,A\n{ROOT}.1,1\n{ROOT}.1,1\n"),
+        ("--labels", f'sop_instance_uid,A\n"{STEM}'),
+        ("--reports", f"{STEM},{NUMBER}\n1,2\n"),
+        ("--reports", f"text,{STEM}\n{NUMBER},2,3,4\n"),
+        ("--images-csv", f"{STEM},{NUMBER}\n1,2\n"),
+        ("--images-csv", f"file,patient_id\n../{STEM},{STEM}\n"),
+        ("--images-csv", f"file,patient_id\n{STEM},\n"),
+        ("--key", f"{STEM}{NUMBER}\n"),
+    ],
+)
+def test_faulty_tables_are_not_quoted(
+    option: str, content: str, tmp_path: Path, make_dataset: Any, lenient: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "source" / "a", make_dataset(film(1)))
+    (tmp_path / "given").write_text(content)
+    arguments = ["ingest", str(tmp_path / "source"), "--out", str(tmp_path / "out"), option, str(tmp_path / "given")]
+    assert run(arguments) == 2
+    told = "".join(capfd.readouterr())
+    assert str(tmp_path / "given") in told
+    assert leaks(iter([("what ingest said", told.encode())])) == []
 
 
 def test_images_with_telling_names(tmp_path: Path) -> None:
