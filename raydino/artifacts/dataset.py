@@ -33,6 +33,7 @@ MANIFEST = Table(
         Column("sample_id", "string"),  # keyed pseudonyms: HMAC of the UIDs and the patient's id
         Column("patient_id", "string", nullable=True),  # null only where status is rejected
         Column("study_id", "string", nullable=True),
+        Column("study_year", "float", nullable=True),  # all that is told of dates
         Column("source", "string"),  # which reader it came through
         Column("split", "string", nullable=True),
         Column("official_split", "string", nullable=True),  # what the source says, null where it says nothing
@@ -61,9 +62,9 @@ DEMOGRAPHICS = Table(
     (
         Column("sample_id", "string"),
         Column("patient_id", "string"),
-        Column("age_years", "float", nullable=True),
+        Column("age_years", "float", nullable=True),  # 90 is 90 or more
         Column("sex", "string"),  # one of SEXES
-        Column("population", "string"),  # country or group; UNKNOWN allowed, null not
+        Column("population", "string"),  # a country or known group, else a keyed pseudonym; UNKNOWN allowed, null not
         Column("site", "string"),
         Column("race", "string"),  # race or ethnicity; UNKNOWN allowed, null not, here and below
         Column("insurance", "string"),

@@ -131,11 +131,11 @@ def creating(
     old artifact stays until the new one is complete.
     """
     target = Path(target)
+    _remove_stale_partials(target)
     refuse_existing(target, overwrite=overwrite, schema=schema)
     made_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale_partials(target)
         partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
         partial.mkdir()
     except OSError as error:
@@ -183,12 +183,16 @@ def _replace_directory(source: Path, target: Path) -> None:
 
 
 def _remove_stale_partials(target: Path) -> None:
-    """Remove what a killed run of another process left beside ``target``."""
-    for kind in ("partial", "old"):
+    """Remove what a killed run of another process left beside ``target``; what it had moved away comes back."""
+    for kind in ("old", "partial"):
         for stale in target.parent.glob(f".{target.name}.{kind}-*"):
             pid = stale.name.rpartition("-")[2]
             if pid.isdigit() and not _is_alive(int(pid)):
-                shutil.rmtree(stale, ignore_errors=True)
+                if kind == "old" and not target.exists():
+                    with suppress(OSError):
+                        os.replace(stale, target)
+                else:
+                    shutil.rmtree(stale, ignore_errors=True)
 
 
 def _is_alive(pid: int) -> bool:

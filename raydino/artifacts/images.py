@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,11 @@ import numpy.typing as npt
 from raydino.errors import UserError
 
 SHARD_BYTES = 256 * 2**20
+# A film's noise leaves nothing to match, so none is sought: a quarter of the default's time, and smaller.
+_FILM_PNG = (
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class ShardWriter:
         member.size = len(png)
         offset = tar.offset + tarfile.BLOCKSIZE
         tar.addfile(member, io.BytesIO(png))
+        tar.members.clear()  # type: ignore[attr-defined]  # it would remember every film
         return Location(self._shard, offset, len(png))
 
     def _start_shard(self) -> None:
@@ -87,9 +94,18 @@ def read_film(directory: Path, location: Location) -> npt.NDArray[np.uint8 | np.
 
 def encode_png(film: npt.NDArray[np.uint8 | np.uint16]) -> bytes:
     """PNG bytes of a grayscale film, [rows, cols], uint8 or uint16."""
-    done, buffer = cv2.imencode(".png", film, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    return _encode(film, _FILM_PNG)
+
+
+def encode_mask(mask: npt.NDArray[np.bool_]) -> bytes:
+    """PNG bytes of a mask, [rows, cols], as 0 and 255."""
+    return _encode(np.where(mask, 255, 0).astype(np.uint8), ())
+
+
+def _encode(image: npt.NDArray[np.uint8 | np.uint16], options: Sequence[int]) -> bytes:
+    done, buffer = cv2.imencode(".png", image, options)
     if not done:
-        raise ValueError(f"cannot encode an array of {film.dtype} {film.shape} as PNG")
+        raise ValueError(f"cannot encode an array of {image.dtype} {image.shape} as PNG")
     return buffer.tobytes()
 
 

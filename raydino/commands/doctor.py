@@ -41,17 +41,18 @@ _PACKAGES = (
 
 
 def doctor() -> None:
-    """Show versions, processor and GPU, optional extras, and which DICOM transfer syntaxes can be decoded.
+    """Show versions, processor and GPU, optional extras, and which plugin decodes each DICOM transfer syntax.
 
     Nothing is changed. What is missing stands with the command that installs it.
     """
     from raydino.commands.tables import print_table
+    from raydino.dicom.syntaxes import syntaxes
 
     parts = {
         "machine": _machine(),
         "packages": _packages(),
         "optional extras": _extras(),
-        "DICOM transfer syntaxes": _syntaxes(),
+        "DICOM transfer syntaxes": syntaxes(),
     }
     for title, rows in parts.items():
         print_table(title, [rows])
@@ -113,39 +114,3 @@ def _extras() -> Iterator[tuple[str, str]]:
     for extra, (module, purpose) in _EXTRAS.items():
         state = "present" if find_spec(module) else f"absent: pip install 'raydino[{extra}]'"
         yield f"{extra}: {purpose}", state
-
-
-def _syntaxes() -> Iterator[tuple[str, str]]:
-    from pydicom import uid
-
-    from raydino.dicom.decode import decoder_for, plugins_of
-
-    syntaxes = (
-        uid.ImplicitVRLittleEndian,
-        uid.ExplicitVRLittleEndian,
-        uid.DeflatedExplicitVRLittleEndian,
-        uid.ExplicitVRBigEndian,
-        uid.RLELossless,
-        uid.JPEGBaseline8Bit,
-        uid.JPEGExtended12Bit,
-        uid.JPEGLossless,
-        uid.JPEGLosslessSV1,
-        uid.JPEGLSLossless,
-        uid.JPEGLSNearLossless,
-        uid.JPEG2000Lossless,
-        uid.JPEG2000,
-        uid.HTJ2KLossless,
-        uid.HTJ2K,
-    )
-    for syntax in syntaxes:
-        decoder = decoder_for(syntax)
-        if decoder is None:
-            yield syntax.name, "not known to this pydicom"
-        elif decoder.is_native:
-            yield syntax.name, "needs no plugin"
-        else:
-            missing = "; ".join(decoder.missing_dependencies)
-            found = ", then ".join(plugins_of(decoder)) or f"cannot be decoded; {missing}"
-            if syntax == uid.JPEGExtended12Bit and "pylibjpeg" not in decoder.available_plugins:
-                found += " (8 bits only; 12 bits: pip install 'raydino[jpeg12]')"
-            yield syntax.name, found

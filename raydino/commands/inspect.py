@@ -21,18 +21,28 @@ Facts = Iterator[tuple[str, str]]
 
 def inspect(
     artifact: Annotated[Path, typer.Argument(help="A dataset, run, encoder, features, adapter, predictions or audit.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for pictures of a dataset: distributions, and contact sheets of accepted and rejected films."
+        ),
+    ] = None,
 ) -> None:
     """Show an artifact's header, and counts or figures of what it holds.
 
-    Example: raydino inspect dataset
+    Example: raydino inspect dataset    raydino inspect dataset --out pictures
     """
     from raydino.artifacts.header import read_header
     from raydino.commands.tables import print_table
 
     header = read_header(artifact)
+    if out is not None and header.schema != "dataset":
+        raise UserError(f"--out is for datasets, and this is of the kind {header.schema}", where=artifact)
     describe = _DESCRIBE.get(header.schema)
     content = list(describe(artifact, header)) if describe else []
     print_table(f"{artifact}: {header.schema}", [_header(header), content])
+    if header.schema == "dataset":
+        _distributions(artifact, out)
 
 
 def _header(header: Header) -> Facts:
@@ -46,23 +56,16 @@ def _header(header: Header) -> Facts:
 
 def _dataset(path: Path, header: Header) -> Facts:
     from raydino.artifacts.dataset import Dataset
-    from raydino.dicom.screen import REASONS
 
     dataset = Dataset.open(path)
     manifest, accepted, people = dataset.manifest, dataset.accepted, dataset.demographics
     yield "rows", f"{len(manifest)}: {_counts(manifest['status'])}"
-    for reason, count in manifest["reason"].value_counts().items():
-        yield f"rejected: {reason}", f"{count}, {REASONS.get(str(reason), 'unknown to this raydino')}"
     yield "patients", str(accepted["patient_id"].nunique())
     yield "splits", _counts(accepted["split"])
-    yield "view", _counts(accepted["view"])
     yield "contrast by", _counts(accepted["voi"])
-    yield "sex", _counts(people["sex"])
     ages = people["age_years"].dropna()
     quartiles = ", ".join(f"{age:g}" for age in ages.quantile([0, 0.25, 0.5, 0.75, 1])) if len(ages) else "none"
     yield "age in years", f"minimum, quartiles, maximum {quartiles}; unknown {len(people) - len(ages)}"
-    yield "site", _counts(people["site"])
-    yield "population", _counts(people["population"])
     for label in dataset.label_names:
         values = dataset.labels[label]
         present, absent = int((values == 1).sum()), int((values == 0).sum())
@@ -72,6 +75,27 @@ def _dataset(path: Path, header: Header) -> Facts:
     yield "reports", str(len(dataset.reports))
     yield "pixel recipe", _pairs(dataset.pixels)
     yield "first films", ", ".join(dataset.sample_ids()[:4])
+
+
+def _distributions(path: Path, out: Path | None) -> None:
+    """Rejections by reason and accepted films by group, as bars; pictures of them below ``out``."""
+    from raydino.artifacts.dataset import Dataset
+    from raydino.commands.contact_sheet import bars_of, write_pictures
+    from raydino.commands.dataset_counts import distributions, is_told, reasons
+    from raydino.commands.tables import print_table
+    from raydino.dicom.screen import REASONS
+
+    dataset = Dataset.open(path)
+    rejected = reasons(dataset)
+    if rejected.counts:
+        told = [(*row, REASONS.get(row[0], "unknown to this raydino")) for row in bars_of(rejected)]
+        print_table(f"rejected: {rejected.total:,} of {len(dataset.manifest):,} files", [told])
+    panels = [[(panel.name, *row) for row in bars_of(panel)] for panel in distributions(dataset) if is_told(panel)]
+    for rows in panels:
+        rows[1:] = [("", *row[1:]) for row in rows[1:]]
+    print_table(f"accepted: {len(dataset.accepted):,} films", panels)
+    for picture in write_pictures(dataset, out) if out else ():
+        typer.echo(picture)
 
 
 def _run(path: Path, header: Header) -> Facts:

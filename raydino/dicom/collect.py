@@ -1,93 +1,85 @@
-"""Run all images of a source through the workers; encoded films wait in a spool file on disk.
+"""Run all images of a source through the workers; what is found goes into the ``workplace``.
 
-Results come in any order. The spool keeps memory free of pixels until ``assemble`` has decided what
-enters the dataset and in which order.
+Images that an earlier run has read are left out, unless they changed. Results come in any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
-from types import TracebackType
+from typing import Protocol
 
-from raydino.dicom.film import Reading, Work, prepare_worker, read_film
-from raydino.dicom.pool import WorkerFailed, process_map
+from raydino.dicom.assemble import Sidecars, entry_of
+from raydino.dicom.film import Reading, Work, read_film
+from raydino.dicom.journal import Listed, stamp_of
+from raydino.dicom.pool import WorkerFailed
+from raydino.dicom.workplace import Workplace
+from raydino.errors import UserError
 from raydino.readers.base import Reader, SourceImage
-from raydino.tracking import track
+from raydino.tracking import progress_bar
 
-FILE_SECONDS = 120.0  # the slowest decoder takes some 10 s for the largest films
-
-
-@dataclass(frozen=True)
-class Span:
-    """Bytes of the spool."""
-
-    offset: int
-    length: int
+SOURCE_GONE = "source_gone"  # a reading's reason that is none of the film's: the source stopped serving
+_AGAIN = "the same command again goes on where it was"
 
 
-@dataclass(frozen=True)
-class Collected:
-    """An image and its reading; the film's and the masks' PNG bytes lie in the spool."""
+class Execute(Protocol):
+    """Where readings are done: yields each job with its outcome, in any order (``pool``, ``cluster``)."""
 
-    image: SourceImage
-    reading: Reading
-    png: Span | None = None
-    masks: Mapping[str, Span] = field(default_factory=dict)
+    def __call__(
+        self, function: Callable[[Listed], Reading], jobs: Iterable[Listed], /
+    ) -> Iterator[tuple[Listed, Reading | WorkerFailed]]: ...
 
 
-class Spool:
-    """A temporary file of encoded films, written once and read once."""
+def collect(reader: Reader, source: object, work: Work, sidecars: Sidecars, place: Workplace, execute: Execute) -> None:
+    """Read every image of ``reader`` that ``place`` doesn't know. Raises UserError where the source fails."""
+    place.journal.begin_listing()
+    with progress_bar() as bar:
+        task = bar.add_task("ingest", total=reader.total(), note="")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("w+b")
-        self._end = 0
+        def unread() -> Iterator[Listed]:
+            for image in _images(reader, source):
+                if listed := place.journal.enlist(image):
+                    yield listed
+                else:
+                    bar.advance(task)
 
-    def put(self, content: bytes) -> Span:
-        """Append and say where."""
-        self._file.seek(self._end)
-        self._file.write(content)
-        span = Span(self._end, len(content))
-        self._end += len(content)
-        return span
-
-    def get(self, span: Span) -> bytes:
-        """What was put."""
-        self._file.seek(span.offset)
-        return self._file.read(span.length)
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        self._path.unlink()
+        for listed, outcome in execute(partial(read_listed, work), unread()):
+            if isinstance(outcome, Reading) and outcome.reason == SOURCE_GONE:
+                raise UserError(f"the source stopped serving: {outcome.detail}", where=source, remedy=_AGAIN)
+            _record(listed, outcome, sidecars, place)
+            place.checkpoint()
+            bar.advance(task)
+    place.journal.end_listing()
+    place.checkpoint(at_once=True)
 
 
-def collect(reader: Reader, work: Work, spool: Spool, workers: int) -> list[Collected]:
-    """Every image of ``reader`` with its reading, in no particular order."""
-    outcomes = process_map(
-        partial(read_film, work),
-        reader.images(),
-        workers=max(1, min(workers, reader.total() or workers)),
-        timeout_seconds=FILE_SECONDS,
-        prepare=prepare_worker,
-    )
-    return [_spooled(*outcome, spool) for outcome in track(outcomes, "ingest", total=reader.total())]
+def read_listed(work: Work, listed: Listed) -> Reading:
+    """What a worker does."""
+    return read_film(work, listed.image)
 
 
-def _spooled(image: SourceImage, outcome: Reading | WorkerFailed, spool: Spool) -> Collected:
-    image = replace(image, content=None)
-    if isinstance(outcome, WorkerFailed):
-        return Collected(image, Reading(reason="unreadable", detail=str(outcome)))
-    film = outcome.film
-    if film is None:
-        return Collected(image, outcome)
-    masks = {structure: spool.put(png) for structure, png in film.masks.items()}
-    without_pixels = replace(outcome, film=replace(film, png=b"", masks={}))
-    return Collected(image, without_pixels, spool.put(film.png), masks)
+def _images(reader: Reader, source: object) -> Iterator[SourceImage]:
+    """The images of ``reader``; its own failures become one line."""
+    images = iter(reader.images())
+    while True:
+        try:
+            image = next(images)
+        except StopIteration:
+            return
+        except OSError as error:
+            raise UserError(
+                f"the source failed ({error.strerror or type(error).__name__})",
+                where=source,
+                remedy=_AGAIN,
+            ) from None
+        yield image
+
+
+def _record(listed: Listed, outcome: Reading | WorkerFailed, sidecars: Sidecars, place: Workplace) -> None:
+    reading = Reading(reason="unreadable", detail=str(outcome)) if isinstance(outcome, WorkerFailed) else outcome
+    if reading.film and stamp_of(listed.image) != listed.stamp:
+        reading = Reading(reading.header, reason="unreadable", detail="the file changed while it was read")
+    film, spool = reading.film, place.spool
+    masks = {structure: spool.put(mask) for structure, mask in film.masks.items()} if film else {}
+    png = spool.put(film.png) if film else None
+    place.journal.record(listed.id, entry_of(listed.image, reading, sidecars), png, masks, spool.end)

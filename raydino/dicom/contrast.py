@@ -3,7 +3,7 @@
 Sources: C.11.1 (modality LUT, rescale), C.11.2 (VOI LUT, window), C.11.6 (presentation LUT shape),
 C.7.6.3.1.2 (photometric interpretation). For grayscale every step is a function of the stored value
 alone, so the whole chain is computed once for each possible value in float64 and then looked up.
-``header fields → Contrast`` is in ``pixels``, which also applies the table.
+Neighbours: ``presentation`` reads a header into a ``Contrast``, ``pixels`` applies the table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-PERCENTILES = (0.5, 99.5)  # of the pixels that are not padding, where the header gives no contrast
+PERCENTILES = (0.5, 99.5)  # of the pixels in the field that are not padding, where the header gives no contrast
 WINDOW_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 Floats = npt.NDArray[np.float64]
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lut:
-    """A lookup table of a Modality or VOI LUT Sequence (C.11.1.1, C.11.2.1.1)."""
+    """A lookup table of a Modality or VOI LUT Sequence (C.11.1.1, C.11.2.1.1), or a palette's channel."""
 
     first: int  # the input that the first entry is for
     data: npt.NDArray[np.int64]
@@ -47,44 +47,69 @@ class Window:
 class Contrast:
     """Everything in a header that decides grey levels. The default is an image without any of it."""
 
-    bits: int  # of a stored value, 1..16
+    bits: int  # of a stored value, 1..32
     signed: bool = False
     modality_lut: Lut | None = None
     slope: float = 1.0
     intercept: float = 0.0
-    voi_lut: Lut | None = None
+    voi_luts: tuple[Lut | None, ...] = ()  # in the order of the sequence, None for an item that cannot be read
     windows: tuple[Window, ...] = ()
     inverted: bool = False  # MONOCHROME1 or presentation LUT shape INVERSE: the lowest value is white
     padding: tuple[int, int] | None = None  # first and last stored value that is padding
 
 
-def stored_values(contrast: Contrast) -> Floats:
-    """float64[2**bits]: the stored value that each bit pattern stands for (two's complement)."""
-    values = np.arange(2**contrast.bits, dtype=np.float64)
-    if contrast.signed:
-        values[2 ** (contrast.bits - 1) :] -= 2**contrast.bits
-    return values
+@dataclass(frozen=True)
+class Voi:
+    """What gave the contrast: ``lut``, ``window``, ``percentile``, or ``none`` for values that are shown as they are.
 
-
-def grey_table(contrast: Contrast, histogram: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], str]:
-    """float32[2**bits] in [0, 1] for each bit pattern, and what gave the contrast.
-
-    ``histogram`` counts the film's pixels by bit pattern; it matters only for percentiles. The
-    second result is ``lut``, ``window`` or ``percentile``, tried in this order; an unusable window
-    (width 0, not a number) counts as none, and of several windows the first usable one is taken.
+    ``choice`` of ``of`` counts from 1: which LUT or window of the header's.
     """
-    stored = stored_values(contrast)
+
+    kind: str
+    choice: int = 1
+    of: int = 1
+
+    def describe(self) -> str | None:
+        """For the manifest, where it was not the first: ``VOI window 2 of 3``."""
+        return (
+            f"VOI {'LUT' if self.kind == 'lut' else self.kind} {self.choice} of {self.of}" if self.choice > 1 else None
+        )
+
+
+def choose_voi(contrast: Contrast) -> Voi:
+    """The first VOI LUT that can be read, else the first usable window, else percentiles.
+
+    A window of width 0, or one that is not a number, counts as none (C.11.2.1.2).
+    """
+    for kind, usable in (
+        ("lut", [lut is not None for lut in contrast.voi_luts]),
+        ("window", [window.usable for window in contrast.windows]),
+    ):
+        if any(usable):
+            return Voi(kind, usable.index(True) + 1, len(usable))
+    return Voi("percentile")
+
+
+def grey_table(
+    contrast: Contrast, stored: Floats, voi: Voi, counts: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float32]:
+    """float32 in [0, 1] for each of the ``stored`` values.
+
+    ``counts`` says how many pixels each has; percentiles need it, nothing else does.
+    """
     values = modality(stored, contrast)
-    window = next((w for w in contrast.windows if w.usable), None)
-    if contrast.voi_lut is not None:
-        grey, source = apply_lut(values, contrast.voi_lut) / (2**contrast.voi_lut.bits - 1), "lut"
-    elif window is not None:
-        grey, source = apply_window(values, window), "window"
+    if voi.kind == "lut":
+        lut = contrast.voi_luts[voi.choice - 1]
+        assert lut is not None
+        grey = apply_lut(values, lut) / (2**lut.bits - 1)
+    elif voi.kind == "window":
+        grey = apply_window(values, contrast.windows[voi.choice - 1])
     else:
-        low, high = percentile_range(values, _without_padding(histogram, stored, contrast.padding))
-        grey, source = (values - low) / max(high - low, np.finfo(np.float64).tiny), "percentile"
+        assert counts is not None
+        low, high = percentile_range(values, _without_padding(counts, stored, contrast.padding))
+        grey = (values - low) / max(high - low, np.finfo(np.float64).tiny)
     grey = np.clip(grey, 0.0, 1.0)
-    return (1.0 - grey if contrast.inverted else grey).astype(np.float32), source
+    return (1.0 - grey if contrast.inverted else grey).astype(np.float32)
 
 
 def modality(stored: Floats, contrast: Contrast) -> Floats:
@@ -115,23 +140,23 @@ def apply_window(values: Floats, window: Window) -> Floats:
     return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0.0, 1.0)
 
 
-def percentile_range(values: Floats, histogram: npt.NDArray[np.int64]) -> tuple[float, float]:
+def percentile_range(values: Floats, counts: npt.NDArray[np.int64]) -> tuple[float, float]:
     """The smallest values that at least PERCENTILES per cent of the pixels do not exceed.
 
     Where the two are equal (a film that is nearly all one value), the smallest and largest value.
     """
     order = np.argsort(values, kind="stable")
-    counts = np.cumsum(histogram[order])
-    present = values[order][histogram[order] > 0]
-    low, high = (float(values[order][np.searchsorted(counts, counts[-1] * percent / 100.0)]) for percent in PERCENTILES)
+    summed = np.cumsum(counts[order])
+    present = values[order][counts[order] > 0]
+    low, high = (float(values[order][np.searchsorted(summed, summed[-1] * percent / 100.0)]) for percent in PERCENTILES)
     return (low, high) if high > low else (float(present[0]), float(present[-1]))
 
 
 def _without_padding(
-    histogram: npt.NDArray[np.int64], stored: Floats, padding: tuple[int, int] | None
+    counts: npt.NDArray[np.int64], stored: Floats, padding: tuple[int, int] | None
 ) -> npt.NDArray[np.int64]:
-    """C.7.5.1.1.2. A film that is nothing but padding keeps its histogram."""
+    """C.7.5.1.1.2. A film that is nothing but padding keeps its counts."""
     if padding is None:
-        return histogram
-    kept = np.where((stored >= padding[0]) & (stored <= padding[1]), 0, histogram)
-    return kept if kept.any() else histogram
+        return counts
+    kept = np.where((stored >= padding[0]) & (stored <= padding[1]), 0, counts)
+    return kept if kept.any() else counts

@@ -2,6 +2,7 @@
 
 Source: PS3.15 Annex E (basic profile; "Retain Institution Identity" as an option). With the key the
 same patient gets the same pseudonym in every run; without it none can be guessed by trying all ids.
+Neighbours: ``groups`` (words that may leave as they are), ``scrub`` (reports).
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from raydino.dicom.groups import known_group
 from raydino.errors import UserError
 
 UNKNOWN = "UNKNOWN"
+OLDEST_TOLD_YEARS = 90.0  # HIPAA Safe Harbor: ages above 89 are one group
 _KEY_BYTES = 32
 
 
@@ -44,8 +48,20 @@ class Pseudonyms:
             return UNKNOWN
         return name if retain else f"site-{self._digest('site', name.casefold())[:6]}"
 
+    def group(self, kind: str, name: str) -> str:
+        """A population, race or insurance: its name if ``groups`` knows it, else its kind and 6 hex digits."""
+        name = stated(name)
+        return (
+            name if name == UNKNOWN else known_group(kind, name) or f"{kind}-{self._digest(kind, name.casefold())[:6]}"
+        )
+
     def _digest(self, kind: str, name: str) -> str:
         return hmac.digest(self.key, f"{kind}\0{name}".encode(), "sha256").hex()
+
+
+def told_age(age_years: float | None) -> float | None:
+    """An age as it may leave: whatever is above 89 is 90."""
+    return OLDEST_TOLD_YEARS if age_years is not None and age_years > OLDEST_TOLD_YEARS - 1 else age_years
 
 
 def stated(name: str) -> str:
@@ -74,12 +90,12 @@ def new_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+def write_private(path: Path, text: Iterable[str]) -> None:
+    """Write a file that only its owner may read, whole or not at all; a long text comes line by line."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         with open(partial, "w", encoding="utf-8", newline="", opener=_private) as file:
-            file.write(text)
+            file.writelines(text)
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror})", where=path) from None

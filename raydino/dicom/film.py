@@ -1,7 +1,8 @@
 """One source image → a ``Reading``: what a worker process does with one file. It never raises.
 
 Header screening comes before pixels are read, so a CT series costs its headers only.
-Neighbours: ``pixels`` makes the film, ``pool`` runs this in processes that may die.
+Neighbours: ``screen`` decides by the header, ``pixels`` makes the film, ``burned_in`` looks for text in it,
+``pool`` runs this in processes that may die.
 """
 
 from __future__ import annotations
@@ -22,14 +23,25 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from raydino.artifacts.images import encode_png
+from raydino.artifacts.images import encode_mask, encode_png
+from raydino.dicom.allocator import keep_memory
+from raydino.dicom.burned_in import without_text
 from raydino.dicom.contrast import Contrast
+from raydino.dicom.decode import read_pixels
 from raydino.dicom.header import FilmHeader, read_film_header
-from raydino.dicom.pixels import PixelRecipe, Rendered, render_dicom, render_image
-from raydino.dicom.screen import Rejected, require_chest_radiograph
+from raydino.dicom.pixels import Film, PixelRecipe, Rendered, render_dicom, render_image
+from raydino.dicom.screen import SMALLEST_SHARE, Rejected, Screening, require_chest_radiograph, require_size
 from raydino.readers.base import MaskMaker, RawPixels, SourceImage
 from raydino.readers.mask_source import MaskSource
 
+PREVIEW_SIDE = 64  # pixels of a rejected film's preview
+PREVIEWED = (
+    "not_chest",
+    "not_human",
+    "derived",
+    "for_processing",
+    "too_small",
+)  # reasons that leave no film to look at
 _CHANNEL_TOLERANCE = 2  # grey levels of 255 by which the channels of a grey JPEG may differ
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")  # of a file without preamble
 
@@ -40,6 +52,15 @@ class Work:
 
     recipe: PixelRecipe
     masks: MaskSource | None = None
+    screening: Screening = field(default_factory=Screening)
+    previews: bool = False  # small pictures of rejected films, for a contact sheet
+    identify: bool = True  # collect what reports are scrubbed of; where there are none it is time lost
+
+    @property
+    def smallest_side(self) -> int:
+        """Pixels that the shorter side of a source must have."""
+        chosen = self.screening.smallest_side
+        return self.recipe.shorter_side // SMALLEST_SHARE if chosen is None else chosen
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ class StoredFilm:
     cols: int
     spacing_mm: float | None
     voi: str
-    turn: str | None
+    detail: str | None  # what was out of the ordinary in rendering it, and what was done about burned-in text
     masks: Mapping[str, bytes] = field(default_factory=dict)
     unusable_masks: int = 0
 
@@ -66,10 +87,12 @@ class Reading:
     reason: str | None = None
     detail: str | None = None
     source_bits: int | None = None
+    preview: bytes | None = None  # PNG of a rejected film, where ``Work.previews`` asks for it and it is safe
 
 
 def prepare_worker() -> None:
-    """One thread a worker, and no messages: those of pydicom and of decoders may quote header values."""
+    """One thread, memory kept from film to film, and no messages: pydicom's and decoders' may quote header values."""
+    keep_memory()
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -85,15 +108,22 @@ def read_film(work: Work, image: SourceImage) -> Reading:
         if not image.is_dicom:
             return _read_image(work, image)
         with _opened(image) as file:
-            header = _screened_header(file)
-            require_chest_radiograph(_vouched_for(header) if image.chest_film else header)
-            dataset = _read_dataset(file, with_pixels=True)
-        if "PixelData" not in dataset:
-            raise Rejected("no_pixels", "no pixel data")
-        rendered = render_dicom(dataset, header, work.recipe)
+            dataset = _header_dataset(file)
+            header = read_film_header(dataset, identify=work.identify)
+            try:
+                require_chest_radiograph(_vouched_for(header) if image.chest_film else header, work.screening)
+                require_size(header.rows or 0, header.cols or 0, work.smallest_side)
+            except Rejected as rejected:
+                is_shown = work.previews and rejected.reason in PREVIEWED
+                preview = _preview(work, header, dataset, file) if is_shown else None
+                return Reading(header, reason=rejected.reason, detail=rejected.detail, preview=preview)
+            read_pixels(file, dataset)
+        rendered = _rendered(dataset, header, work.recipe)
+        film, text = without_text(rendered.film, header.burned_in, work.screening.burned_in)
+        rendered = replace(rendered, film=film)
         sizes = (header.rows or 0, header.cols or 0)
-        film = _stored(rendered, sizes, _mask_files(work, image, header.sop_instance_uid))
-        return Reading(header, film, source_bits=header.bits_stored)
+        masks = _mask_files(work, image, header.sop_instance_uid)
+        return Reading(header, _stored(rendered, sizes, masks, text), source_bits=header.bits_stored)
     except Rejected as rejected:
         return Reading(header, reason=rejected.reason, detail=rejected.detail)
     except Exception as error:  # a file can be broken in any way; its message could quote the file
@@ -103,6 +133,31 @@ def read_film(work: Work, image: SourceImage) -> Reading:
 def _vouched_for(header: FilmHeader) -> FilmHeader:
     """For the screening of a film whose publisher removed what a header says of it; what it does say stands."""
     return replace(header, modality=header.modality or "DX", body_part=header.body_part or "CHEST")
+
+
+def _rendered(dataset: Dataset, header: FilmHeader, recipe: PixelRecipe) -> Rendered:
+    if "PixelData" not in dataset:
+        raise Rejected("no_pixels", "no pixel data")
+    return render_dicom(dataset, header, recipe)
+
+
+def _preview(work: Work, header: FilmHeader, dataset: Dataset, file: BinaryIO) -> bytes | None:
+    """A small PNG of a film that was rejected by its header; None where text is or may be in it, or it is broken."""
+    try:
+        read_pixels(file, dataset)
+        rendered = _rendered(dataset, header, work.recipe)
+        film, text = without_text(rendered.film, header.burned_in, work.screening.burned_in)
+        return None if text or header.burned_in else encode_png(_shrunk(film))
+    except Exception:  # it is rejected anyway
+        return None
+
+
+def _shrunk(film: Film) -> npt.NDArray[np.uint8]:
+    """8 bits, the shorter side PREVIEW_SIDE pixels."""
+    grey = film if film.dtype == np.uint8 else (film >> 8).astype(np.uint8)
+    scale = min(1.0, PREVIEW_SIDE / min(grey.shape))
+    rows, cols = (max(1, round(side * scale)) for side in grey.shape)
+    return np.asarray(cv2.resize(np.asarray(grey), (cols, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _opened(image: SourceImage) -> BinaryIO:
@@ -117,26 +172,27 @@ def _opened(image: SourceImage) -> BinaryIO:
         raise Rejected("unreadable", f"cannot be opened ({error.strerror})") from None
 
 
-def _screened_header(file: BinaryIO) -> FilmHeader:
+def _header_dataset(file: BinaryIO) -> Dataset:
+    """All before the pixels, where ``file`` then stands. Raises Rejected for what is no DICOM image."""
     start = file.read(132)
     has_preamble = start[128:] == b"DICM"
     if not has_preamble and start[:2] not in _FIRST_GROUPS:
         raise Rejected("not_dicom", "neither a DICOM preamble nor a DICOM element at the start")
     reason = "unreadable" if has_preamble else "not_dicom"
     try:
-        dataset = _read_dataset(file, with_pixels=False)
+        dataset = _read_dataset(file)
     except Exception as error:
         raise Rejected(reason, f"the elements cannot be parsed ({type(error).__name__})") from None
     if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows")):
         is_object = "MediaStorageSOPClassUID" in dataset.file_meta  # an index of files (DICOMDIR), for one
         raise Rejected("no_pixels" if is_object else reason, "holds no attribute of a DICOM image")
-    return read_film_header(dataset)
+    return dataset
 
 
-def _read_dataset(file: BinaryIO, *, with_pixels: bool) -> Dataset:
+def _read_dataset(file: BinaryIO) -> Dataset:
     """Read from the start; a file without a transfer syntax gets the one that it was parsed with."""
     file.seek(0)
-    dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not with_pixels)
+    dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True)
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -157,10 +213,13 @@ def _read_image(work: Work, image: SourceImage) -> Reading:
             raise Rejected("not_image", "neither PNG nor JPEG nor TIFF, or broken")
         grey = _single_channel(np.asarray(pixels))
         bits, inverted = 8 * grey.dtype.itemsize, False
+    require_size(grey.shape[0], grey.shape[1], work.smallest_side)
     contrast = Contrast(bits, inverted=inverted)
     rendered = render_image(grey, contrast, work.recipe, spacing_mm=image.known.spacing_mm)
-    film = _stored(rendered, (grey.shape[0], grey.shape[1]), _mask_files(work, image, ""))
-    return Reading(film=film, source_bits=bits)
+    film, text = without_text(rendered.film, None, work.screening.burned_in)
+    rendered = replace(rendered, film=film)
+    stored = _stored(rendered, (grey.shape[0], grey.shape[1]), _mask_files(work, image, ""), text)
+    return Reading(film=stored, source_bits=bits)
 
 
 def _raw_pixels(content: bytes, layout: RawPixels) -> npt.NDArray[np.uint8 | np.uint16]:
@@ -191,15 +250,16 @@ def _mask_files(work: Work, image: SourceImage, sop_instance_uid: str) -> dict[s
     return {**image.masks, **beside}
 
 
-def _stored(rendered: Rendered, source_size: tuple[int, int], mask_files: Mapping[str, Path | MaskMaker]) -> StoredFilm:
+def _stored(
+    rendered: Rendered, source_size: tuple[int, int], mask_files: Mapping[str, Path | MaskMaker], text: str | None
+) -> StoredFilm:
     film = rendered.film
     digest = hashlib.sha256(f"{film.dtype} {film.shape}\0".encode() + film.tobytes()).hexdigest()
     masks = {}
     for structure, source in mask_files.items():
         mask = _read_mask(source)
         if mask is not None and mask.shape == source_size:
-            inside = rendered.geometry.resize_mask(mask)
-            masks[structure] = encode_png(np.where(inside, 255, 0).astype(np.uint8))
+            masks[structure] = encode_mask(rendered.geometry.resize_mask(mask))
     return StoredFilm(
         encode_png(film),
         digest,
@@ -207,7 +267,7 @@ def _stored(rendered: Rendered, source_size: tuple[int, int], mask_files: Mappin
         film.shape[1],
         spacing_mm=rendered.spacing_mm,
         voi=rendered.voi,
-        turn=rendered.geometry.turn.describe(),
+        detail="; ".join(filter(None, (rendered.detail, text))) or None,
         masks=masks,
         unusable_masks=len(mask_files) - len(masks),
     )

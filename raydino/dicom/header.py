@@ -1,7 +1,8 @@
 """The attributes of a DICOM header that ingest reads, and nothing else: the allow-list.
 
-What is not a field of ``FilmHeader`` cannot reach a dataset. Identifiers in it stay in memory and
-become pseudonyms in ``deidentify``. No value, however broken, raises here.
+What is not a field of ``FilmHeader`` cannot reach a dataset. Identifiers and free text in it stay in
+memory: ``deidentify`` makes pseudonyms of them, ``scrub`` takes them out of reports, ``screen`` and
+``examination`` look words up in them. No value, however broken, raises here.
 """
 
 from __future__ import annotations
@@ -13,46 +14,21 @@ from datetime import date
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, AllTransferSyntaxes
+from pydicom.uid import UID, AllTransferSyntaxes, DigitalXRayImageStorageForProcessing
+
+from raydino.dicom.examination import first_view, fold, view_of
+from raydino.dicom.identifiers import identifiers_of
+from raydino.dicom.makers import maker_of
 
 OLDEST_YEARS = 120  # ages above are typing errors
-VIEWS = ("PA", "AP", "LATERAL", "UNKNOWN")
-_VIEW_WORDS = {
-    "PA": r"PA|P A|POSTERO ?ANTERIOR",
-    "AP": r"AP|A P|ANTERO ?POSTERIOR",
-    "LATERAL": r"LAT|LATERAL|LL|RL|LLAT|RLAT|[LR] LAT",
-}
-_KNOWN_MODALITIES = frozenset(
-    (
-        "CR",
-        "DX",
-        "DR",
-        "CT",
-        "MR",
-        "US",
-        "MG",
-        "NM",
-        "PT",
-        "RF",
-        "RG",
-        "XA",
-        "IO",
-        "PX",
-        "ES",
-        "OT",
-        "SC",
-        "SR",
-        "PR",
-        "KO",
-        "SEG",
-        "DOC",
-        "ECG",
-        "REG",
-        "RTDOSE",
-        "RTIMAGE",
-        "RTPLAN",
-        "RTSTRUCT",
-    )
+RONTGEN = 1895  # no film is older
+_FILM_TEXTS = ("ProtocolName", "SeriesDescription")
+_STUDY_TEXTS = ("StudyDescription", "RequestedProcedureDescription", "AcquisitionDeviceProcessingDescription")
+_PROCEDURES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence", "PerformedProtocolCodeSequence")
+_INTENTS = ("FOR PRESENTATION", "FOR PROCESSING")
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kin
+_KNOWN_MODALITIES = re.compile(
+    "CR|DX|DR|CT|MR|US|MG|NM|PT|RF|RG|XA|IO|PX|ES|OT|SC|SR|PR|KO|SEG|DOC|ECG|REG|RTDOSE|RTIMAGE|RTPLAN|RTSTRUCT"
 )
 _KNOWN_PHOTOMETRICS = re.compile(r"MONOCHROME[12]|PALETTE COLOR|RGB|YBR_\w{3,12}")
 
@@ -64,13 +40,24 @@ class FilmHeader:
     sop_instance_uid: str
     study_instance_uid: str
     patient_id: str
+    identifiers: tuple[str, ...]  # all that names a person, place, number or date; to scrub reports with
     modality: str
-    body_part: str
-    description: str  # protocol, series and study descriptions in one line, upper case
-    view: str  # one of VIEWS
+    body_part: str  # with the anatomic region; folded, as the next three are
+    film_text: str  # protocol and series
+    study_text: str  # descriptions of the study, of the procedure and of the device's processing
+    derivation: str  # what was done to the pixels
+    codes: tuple[str, ...]  # of anatomic regions and procedures
+    image_type: frozenset[str]  # its words
+    intent: str  # FOR PRESENTATION, FOR PROCESSING or ""
+    is_secondary_capture: bool
+    is_human: bool
+    burned_in: bool | None  # Burned In Annotation, None where it says nothing
+    view: str  # one of examination.VIEWS
     orientation: tuple[str, ...]
+    study_year: int | None
     age_years: float | None
     sex: str  # F, M, O or UNKNOWN
+    manufacturer: str  # one of makers, OTHER, or "" where absent
     population: str
     institution: str
     rows: int | None
@@ -85,25 +72,42 @@ class FilmHeader:
     has_pixels: bool
 
 
-def read_film_header(dataset: Dataset) -> FilmHeader:
-    """The allow-list of ``dataset``, which may have been read without its pixels."""
-    described = " ".join(text(dataset, k) for k in ("ProtocolName", "SeriesDescription", "StudyDescription"))
-    description = re.sub(r"[\W_]+", " ", described.upper()).strip()
+def read_film_header(dataset: Dataset, *, identify: bool = True) -> FilmHeader:
+    """The allow-list of ``dataset``, which may have been read without its pixels.
+
+    ``identify`` collects ``identifiers``, which takes as long as all the rest; only reports need them.
+    """
+    film_text = fold(" ".join(text(dataset, k) for k in _FILM_TEXTS))
+    study_text = fold(" ".join(text(dataset, k) for k in _STUDY_TEXTS))
     orientation = tuple(texts(dataset, "PatientOrientation"))
     photometric = text(dataset, "PhotometricInterpretation").upper()
     modality = text(dataset, "Modality").upper()
     spacing = _spacing(dataset)
+    regions = _codes(dataset, "AnatomicRegionSequence")
+    procedures = [pair for keyword in _PROCEDURES for pair in _codes(dataset, keyword)]
+    part = " ".join([text(dataset, "BodyPartExamined"), *(meaning for _, meaning in regions)])
     return FilmHeader(
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         study_instance_uid=text(dataset, "StudyInstanceUID"),
         patient_id=text(dataset, "PatientID"),
-        modality=modality if modality in _KNOWN_MODALITIES else ("OTHER" if modality else ""),
-        body_part=text(dataset, "BodyPartExamined").upper(),
-        description=description,
-        view=_view(dataset, description, orientation),
+        identifiers=identifiers_of(dataset) if identify else (),
+        modality=modality if _KNOWN_MODALITIES.fullmatch(modality) else ("OTHER" if modality else ""),
+        body_part=fold(part),
+        film_text=film_text,
+        study_text=" ".join([study_text, *(fold(meaning) for _, meaning in procedures)]).strip(),
+        derivation=fold(text(dataset, "DerivationDescription")),
+        codes=tuple(code for code, _ in (*regions, *procedures)),
+        image_type=frozenset(fold(" ".join(texts(dataset, "ImageType"))).split()),
+        intent=_intent(dataset),
+        is_secondary_capture=text(dataset, "SOPClassUID").startswith(_SECONDARY_CAPTURE),
+        is_human=_is_human(dataset),
+        burned_in={"YES": True, "NO": False}.get(text(dataset, "BurnedInAnnotation").upper()),
+        view=_view(dataset, film_text, study_text, orientation),
         orientation=orientation,
+        study_year=_study_year(dataset),
         age_years=_age_years(dataset),
         sex=sex_of(text(dataset, "PatientSex")),
+        manufacturer=maker_of(text(dataset, "Manufacturer")),
         population=text(dataset, "CountryOfResidence") or text(dataset, "EthnicGroup"),
         institution=text(dataset, "InstitutionName"),
         rows=_whole(dataset, "Rows"),
@@ -152,32 +156,50 @@ def sex_of(value: str) -> str:
     return code if code in ("F", "M", "O") else "UNKNOWN"
 
 
-def view_of(value: str) -> str:
-    """PA, AP, LATERAL or UNKNOWN from a ViewPosition, a code's meaning or a description.
-
-    A text that names several views, or a decubitus film, is UNKNOWN.
-    """
-    words = re.sub(r"[\W_]+", " ", value.upper()).strip()
-    if "DECUB" in words or words in ("LLD", "RLD"):
-        return "UNKNOWN"
-    named = [view for view, pattern in _VIEW_WORDS.items() if re.search(rf"\b({pattern})\b", words)]
-    return named[0] if len(named) == 1 else "UNKNOWN"
+def _codes(dataset: Dataset, keyword: str) -> list[tuple[str, str]]:
+    """(code value, code meaning) of each item of a sequence that can be read."""
+    try:
+        items = list(dataset.get(keyword) or [])
+        return [(text(item, "CodeValue"), text(item, "CodeMeaning")) for item in items]
+    except Exception:
+        return []
 
 
-def _view(dataset: Dataset, description: str, orientation: tuple[str, ...]) -> str:
+def _view(dataset: Dataset, film_text: str, study_text: str, orientation: tuple[str, ...]) -> str:
     """From ViewPosition, else the view code, else the descriptions, else a lateral's orientation."""
     position = text(dataset, "ViewPosition")
     if position:
         return view_of(position)
-    try:
-        meaning = text(dataset.ViewCodeSequence[0], "CodeMeaning")
-    except Exception:
-        meaning = ""
-    for candidate in (meaning, description):
-        if (view := view_of(candidate)) != "UNKNOWN":
-            return view
+    coded = next(iter(_codes(dataset, "ViewCodeSequence")), ())
+    view = first_view((*coded, film_text, study_text))
     sideways = bool(orientation) and orientation[0][:1].upper() in ("A", "P")
-    return "LATERAL" if sideways and "DECUB" not in description else "UNKNOWN"
+    is_decubitus = "DECUB" in film_text or "DECUB" in study_text
+    return "LATERAL" if view == "UNKNOWN" and sideways and not is_decubitus else view
+
+
+def _is_human(dataset: Dataset) -> bool:
+    """False for a film of an animal: by species or breed (C.7.1.1), or by a veterinary word."""
+    species = fold(text(dataset, "PatientSpeciesDescription"))
+    words = fold(" ".join(text(dataset, k) for k in ("PatientBreedDescription", *_FILM_TEXTS, *_STUDY_TEXTS)))
+    return species in ("", "HUMAN", "HOMO SAPIENS") and not re.search(r"\b(?:CANINE|FELINE|EQUINE|VETERIN\w*)\b", words)
+
+
+def _intent(dataset: Dataset) -> str:
+    """Presentation Intent Type (C.8.11.1.1.1); where a film lacks it, what its SOP class is for.
+
+    A film that was wrapped in the wrong class gives itself away: what is DERIVED is no longer raw.
+    """
+    stated = text(dataset, "PresentationIntentType").upper()
+    if stated in _INTENTS:
+        return stated
+    is_raw_class = text(dataset, "SOPClassUID") == DigitalXRayImageStorageForProcessing
+    return "FOR PROCESSING" if is_raw_class and "DERIVED" not in texts(dataset, "ImageType") else ""
+
+
+def _study_year(dataset: Dataset) -> int | None:
+    """The year of the study, or of what else was dated; de-identified sets shift it into the future."""
+    dates = (_date(text(dataset, k)) for k in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"))
+    return next((day.year for day in dates if day and day.year >= RONTGEN), None)
 
 
 def _age_years(dataset: Dataset) -> float | None:

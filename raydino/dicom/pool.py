@@ -2,25 +2,32 @@
 
 A decoder in C can take its process with it. So each worker has one job at a time and a pipe of its
 own: when the pipe closes, or the time is up, exactly that job has failed and a new worker starts.
-(``concurrent.futures`` cannot say which job broke its pool.)
+(``concurrent.futures`` cannot say which job broke its pool.) A job whose process died is tried once
+more, for it may have been the victim of others: of the kernel short of memory, of a signal to all.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _READY = "ready"
 _START_SECONDS = 120.0
+_ALARM_SECONDS = 30.0  # after the time is up: nobody is left to end the process
+_IDLE_SECONDS = 60.0  # without a job the process ends; the next job starts another
+MEMORY_BYTES = 4 * 2**30  # of address space for one job; the largest films take about 1 GiB
 
 
 class WorkerFailed(Exception):
@@ -41,40 +48,50 @@ def process_map(
     must not raise. Each worker prints nothing: its stdout and stderr are closed.
     """
     pending = iter(jobs)
-    context = _context(function)
-    pool: list[_Worker[Job, Result]] = [_Worker(context, function, prepare) for _ in range(workers)]
+    pool = [Worker(function, prepare, timeout_seconds) for _ in range(workers)]
     try:
         working = list(pool)
         while working:
             wait([worker.pipe for worker in working], timeout=1.0)
             for worker in list(working):
-                outcome = worker.outcome(timeout_seconds)
+                outcome = worker.outcome()
                 if outcome is None:
                     continue
+                # The next job goes out first, so that the worker is busy while the outcome is seen to.
+                if worker.is_ready and not worker.take(pending):
+                    working.remove(worker)
                 if outcome is not _READY:
                     yield outcome  # type: ignore[misc]
-                    if not worker.is_ready:
-                        continue
-                if not worker.take(pending):
-                    working.remove(worker)
     finally:
         for worker in pool:
             worker.kill()
 
 
-class _Worker(Generic[Job, Result]):
+class Worker(Generic[Job, Result]):
     """One process at a time, its pipe, and the job that it has."""
 
-    def __init__(self, context: BaseContext, function: Callable[[Job], Result], prepare: Callable[[], None]) -> None:
-        self._context = context
-        self._serve = (function, prepare)
+    def __init__(self, function: Callable[[Job], Result], prepare: Callable[[], None], timeout_seconds: float) -> None:
+        self._context = _context(function)
+        self._serve = (function, prepare, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+        self._job: Job | None = None
+        self._deaths = 0  # of processes that had the job
         self._start()
+
+    def run(self, job: Job) -> Result | WorkerFailed:
+        """Do one job and wait for its result."""
+        while not self.is_ready:
+            wait([self.pipe], timeout=1.0)
+            self.outcome()
+        self.take(iter((job,)))
+        while (outcome := self.outcome()) is None:
+            wait([self.pipe], timeout=1.0)
+        return outcome[1]  # type: ignore[index]
 
     def _start(self) -> None:
         self.pipe, theirs = self._context.Pipe()
         self.is_ready = False
-        self.job: Job | None = None
-        self.since = time.monotonic()
+        self._since = time.monotonic()
         self.process = self._context.Process(  # type: ignore[attr-defined]
             target=_serve, args=(theirs, *self._serve), daemon=True
         )
@@ -84,37 +101,54 @@ class _Worker(Generic[Job, Result]):
     def take(self, pending: Iterator[Job]) -> bool:
         """Send the next job; False when there is none left."""
         try:
-            self.job = next(pending)
+            self._job = next(pending)
         except StopIteration:
             return False
-        self.since = time.monotonic()
-        with contextlib.suppress(OSError):  # the process has died meanwhile: its pipe reports that at once
-            self.pipe.send(self.job)
+        self._deaths = 0
+        self._send()
         return True
 
-    def outcome(self, timeout_seconds: float) -> object:
+    def _send(self) -> None:
+        self._since = time.monotonic()
+        with contextlib.suppress(OSError):  # the process has died meanwhile: its pipe reports that at once
+            self.pipe.send(self._job)
+
+    def outcome(self) -> object:
         """None while it works, _READY once after a start, else (job, result)."""
-        failure = None
         if self.pipe.poll():
             try:
                 message = self.pipe.recv()
             except (EOFError, OSError):
-                failure = "the process that decoded it died"
-        elif time.monotonic() - self.since > (timeout_seconds if self.is_ready else _START_SECONDS):
-            failure = f"took longer than {timeout_seconds:.0f} s"
-        else:
+                return self._died()
+            return self._done(message) if self.is_ready else self._started()
+        if time.monotonic() - self._since <= (self._timeout_seconds if self.is_ready else _START_SECONDS):
             return None
         if not self.is_ready:
-            if failure:
-                raise RuntimeError(f"a worker process did not start ({failure})")
-            self.is_ready = True
+            raise RuntimeError("a worker process did not start in time")
+        self._restart()
+        return self._done(WorkerFailed(f"took longer than {self._timeout_seconds:.0f} s"))
+
+    def _started(self) -> object:
+        self.is_ready = True
+        if self._job is None:
             return _READY
-        job = self.job
-        if failure is None:
-            return job, message
+        self._send()  # the job of the process before
+        return None
+
+    def _died(self) -> object:
+        if not self.is_ready:
+            raise RuntimeError("a worker process did not start: it died")
+        self._restart()
+        self._deaths += 1
+        return None if self._deaths == 1 else self._done(WorkerFailed("the process that decoded it died"))
+
+    def _done(self, result: object) -> tuple[Job | None, object]:
+        job, self._job = self._job, None
+        return job, result
+
+    def _restart(self) -> None:
         self.kill()
         self._start()
-        return job, WorkerFailed(failure)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -133,16 +167,35 @@ def _context(function: Callable[..., object]) -> BaseContext:
     return context
 
 
-def _serve(pipe: Connection, function: Callable[[Job], Result], prepare: Callable[[], None]) -> None:
+def _serve(
+    pipe: Connection, function: Callable[[Job], Result], prepare: Callable[[], None], timeout_seconds: float
+) -> None:
     """The process: answer jobs until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # those go to the whole group of processes;
+        signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     prepare()
+    start = _address_space()
+    most = start + MEMORY_BYTES
+    if start:
+        with contextlib.suppress(OSError, ValueError):  # a lower limit is set already
+            resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
     try:
         pipe.send(_READY)
-        while True:
-            pipe.send(function(pipe.recv()))
+        while pipe.poll(_IDLE_SECONDS) and _address_space() < most - MEMORY_BYTES / 2:
+            job = pipe.recv()  # beyond that it leaks, and another process gets the job
+            signal.alarm(math.ceil(timeout_seconds + _ALARM_SECONDS))
+            pipe.send(function(job))
+            signal.alarm(0)
     except (EOFError, OSError):
         return
+
+
+def _address_space() -> int:
+    """Bytes of address space of this process; 0 where there is no Linux to say it, and then no limit either."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0

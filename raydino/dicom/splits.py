@@ -7,11 +7,22 @@ of the seed and the PatientID, so a patient's split depends neither on the key n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import sqlite3
 
 from raydino.errors import UserError
 
 FRACTIONS = {"train": 0.60, "val": 0.15, "test": 0.25}
+
+_TORN = """
+SELECT count(*) FROM (
+    SELECT patient FROM verdicts WHERE patient IS NOT NULL
+    GROUP BY patient HAVING max(official_split) != min(official_split)
+)"""
+_DEAL = """
+UPDATE verdicts SET split = coalesce(
+    (SELECT max(theirs.official_split) FROM verdicts AS theirs WHERE theirs.patient = verdicts.patient),
+    split_by_hash(patient, ?)
+) WHERE patient IS NOT NULL"""
 
 
 def split_by_hash(patient: str, seed: int) -> str:
@@ -25,18 +36,16 @@ def split_by_hash(patient: str, seed: int) -> str:
     return "test"
 
 
-def split_patients(films: Iterable[tuple[str, str | None]], seed: int) -> dict[str, str]:
-    """The split of each patient from (patient, official split or None) of every film.
+def split_patients(sql: sqlite3.Connection, seed: int) -> None:
+    """Fill in ``split`` in the table ``verdicts``, whose ``patient`` and ``official_split`` stand for accepted films.
 
     Raises UserError, without naming anyone, where official splits tear a patient in two.
     """
-    official: dict[str, set[str]] = {}
-    for patient, split in films:
-        official.setdefault(patient, set()).update({split} if split else ())
-    torn = sum(len(splits) > 1 for splits in official.values())
+    torn = sql.execute(_TORN).fetchone()[0]
     if torn:
         raise UserError(
             f"the given split puts films of one patient into different splits ({torn} patients)",
             remedy="give all films of a patient the same split, or leave the split column out",
         )
-    return {patient: next(iter(splits), None) or split_by_hash(patient, seed) for patient, splits in official.items()}
+    sql.create_function("split_by_hash", 2, split_by_hash, deterministic=True)
+    sql.execute(_DEAL, (seed,))

@@ -1,97 +1,82 @@
-"""Write assembled rows as a dataset: shards, masks and the five tables of ``artifacts.dataset``."""
+"""Write the journal's rows as a dataset: shards, masks and the tables of ``artifacts.dataset``, row by row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from raydino.artifacts.dataset import DEMOGRAPHICS, LABELS, MANIFEST, REPORTS
 from raydino.artifacts.images import Location, ShardWriter
-from raydino.artifacts.table import Table
-from raydino.dicom.assemble import Entry
-from raydino.dicom.collect import Spool
-from raydino.dicom.deidentify import Pseudonyms, stated
-from raydino.errors import UserError
+from raydino.dicom.deidentify import Pseudonyms, told_age
+from raydino.dicom.journal import Row
+from raydino.dicom.spool import Span
+from raydino.dicom.workplace import Workplace
 from raydino.tracking import track
 
 
 def store(
     directory: Path,
-    entries: Sequence[Entry],
-    spool: Spool,
+    place: Workplace,
     *,
+    total: int,
     source: str,
     labels: Sequence[str],
     pseudonyms: Pseudonyms,
     retain_institution: bool,
 ) -> None:
-    """Fill ``directory``. ``entries`` come in order of sample_id; ``source`` is the reader's name."""
-    accepted = [entry for entry in entries if entry.accepted]
-    locations = _write_films(directory, accepted, spool)
-    rows = [_manifest_row(entry, locations.get(entry.sample_id), source, pseudonyms) for entry in entries]
-    _write(MANIFEST, rows, directory)
-    people = [_demographics_row(entry, pseudonyms, retain_institution) for entry in accepted]
-    _write(DEMOGRAPHICS, people, directory)
-    _write(LABELS, [_labels_row(entry, labels) for entry in accepted], directory)
-    reports = [
-        {"sample_id": e.sample_id, "study_id": pseudonyms.study(e.known.study_id or ""), "text": e.report}
-        for e in accepted
-        if e.report
-    ]
-    _write(REPORTS, reports, directory)
+    """Fill ``directory``. ``total`` is the number of rows, ``source`` the cohort's name."""
+    with (
+        ShardWriter(directory / "images") as shards,
+        MANIFEST.writer(directory / "manifest.parquet") as manifest,
+        DEMOGRAPHICS.writer(directory / "demographics.parquet") as demographics,
+        LABELS.writer(directory / "labels.parquet", labels) as truths,
+        REPORTS.writer(directory / "reports.parquet") as reports,
+    ):
+        for row in track(place.journal.rows(), "write", total=total):
+            location = None
+            if row.accepted and row.png:
+                location = shards.add(row.sample_id, place.spool.get(row.png))
+                _write_masks(directory / "masks", row.sample_id, row.masks, place)
+                demographics.append(_demographics_row(row, pseudonyms, retain_institution))
+                truths.append({"sample_id": row.sample_id, **{name: row.entry.labels.get(name) for name in labels}})
+                if row.entry.report:
+                    study_id = pseudonyms.study(row.entry.study or "")
+                    reports.append({"sample_id": row.sample_id, "study_id": study_id, "text": row.entry.report})
+            manifest.append(_manifest_row(row, location, source, pseudonyms))
 
 
-def _write(table: Table, rows: Sequence[Mapping[str, Any]], directory: Path) -> None:
-    names = list(rows[0]) if rows else [column.name for column in table.columns]
-    table.write(pd.DataFrame(rows, columns=names), directory / f"{table.name}.parquet")
-
-
-def _write_films(directory: Path, accepted: Sequence[Entry], spool: Spool) -> dict[str, Location]:
-    locations = {}
-    with ShardWriter(directory / "images") as shards:
-        for entry in track(accepted, "write"):
-            if entry.sample_id in locations:
-                raise UserError("two films have one pseudonym", remedy="choose another key")
-            span = entry.collected.png
-            assert span is not None
-            locations[entry.sample_id] = shards.add(entry.sample_id, spool.get(span))
-            for structure, mask in entry.collected.masks.items():
-                folder = directory / "masks" / structure
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / f"{entry.sample_id}.png").write_bytes(spool.get(mask))
-    return locations
+def _write_masks(directory: Path, sample_id: str, masks: Mapping[str, Span], place: Workplace) -> None:
+    for structure, span in masks.items():
+        folder = directory / structure
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{sample_id}.png").write_bytes(place.spool.get(span))
 
 
 def _manifest_row(
-    entry: Entry, location: Location | None, source: str, pseudonyms: Pseudonyms
+    row: Row, location: Location | None, source: str, pseudonyms: Pseudonyms
 ) -> dict[str, str | float | None]:
-    reading = entry.collected.reading
-    header, film = reading.header, reading.film
-    has_facts = header is not None or film is not None
-    known = entry.known
+    entry = row.entry
     return {
-        "sample_id": entry.sample_id,
-        "patient_id": pseudonyms.patient(known.patient_id or "") if has_facts else None,
-        "study_id": pseudonyms.study(known.study_id or "") if has_facts else None,
+        "sample_id": row.sample_id,
+        "patient_id": None if entry.patient is None else pseudonyms.patient(entry.patient),
+        "study_id": None if entry.study is None else pseudonyms.study(entry.study),
+        "study_year": entry.study_year,
         "source": source,
-        "split": entry.split,
-        "official_split": known.split,
-        "modality": (header.modality or None) if header else None,
-        "manufacturer": None,
-        "view": known.view if has_facts else None,
-        "rows": film.rows if film else None,
-        "cols": film.cols if film else None,
-        "bits_stored": reading.source_bits,
-        "spacing_mm": film.spacing_mm if film else None,
-        "photometric": header.photometric if header else None,
-        "transfer_syntax": header.transfer_syntax if header else None,
-        "voi": film.voi if film else None,
-        "content_sha256": film.sha256 if film else None,
-        "duplicate_of": entry.duplicate_of,
-        "status": "accepted" if entry.accepted else "rejected",
+        "split": row.split,
+        "official_split": entry.official_split,
+        "modality": entry.modality,
+        "manufacturer": entry.manufacturer,
+        "view": entry.view,
+        "rows": entry.rows,
+        "cols": entry.cols,
+        "bits_stored": entry.bits_stored,
+        "spacing_mm": entry.spacing_mm,
+        "photometric": entry.photometric,
+        "transfer_syntax": entry.transfer_syntax,
+        "voi": entry.voi,
+        "content_sha256": entry.content_sha256,
+        "duplicate_of": row.duplicate_of,
+        "status": "accepted" if row.accepted else "rejected",
         "reason": entry.reason,
         "detail": entry.detail,
         "shard": location.shard if location else None,
@@ -100,19 +85,15 @@ def _manifest_row(
     }
 
 
-def _demographics_row(entry: Entry, pseudonyms: Pseudonyms, retain_institution: bool) -> dict[str, str | float | None]:
-    known = entry.known
+def _demographics_row(row: Row, pseudonyms: Pseudonyms, retain_institution: bool) -> dict[str, str | float | None]:
+    entry = row.entry
     return {
-        "sample_id": entry.sample_id,
-        "patient_id": pseudonyms.patient(known.patient_id or ""),
-        "age_years": known.age_years,
-        "sex": known.sex,
-        "population": stated(known.population or ""),
-        "site": pseudonyms.site(known.site or "", retain=retain_institution),
-        "race": stated(known.race or ""),
-        "insurance": stated(known.insurance or ""),
+        "sample_id": row.sample_id,
+        "patient_id": pseudonyms.patient(entry.patient or ""),
+        "age_years": told_age(entry.age_years),
+        "sex": entry.sex,
+        "population": pseudonyms.group("population", entry.population),
+        "site": pseudonyms.site(entry.site, retain=retain_institution),
+        "race": pseudonyms.group("race", entry.race),
+        "insurance": pseudonyms.group("insurance", entry.insurance),
     }
-
-
-def _labels_row(entry: Entry, labels: Sequence[str]) -> dict[str, str | float | None]:
-    return {"sample_id": entry.sample_id, **{label: entry.labels.get(label) for label in labels}}

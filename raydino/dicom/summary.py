@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raydino.dicom.assemble import Entry, Sidecars
+from raydino.dicom.assemble import Sidecars
+from raydino.dicom.journal import Journal
 from raydino.readers.base import Reader
 from raydino.readers.mask_source import MaskSource
 
@@ -28,40 +29,61 @@ class Summary:
     reports_without_film: int  # rows of the reports CSV
     masks_without_film: int  # mask files that no accepted film uses
     left_out: Mapping[str, str]  # columns that are no labels, and why
+    notes: Sequence[str]  # what the reader has to say of the source
     key: Path
+
+    @property
+    def images(self) -> int:
+        """All that the source named."""
+        return self.accepted + sum(self.rejected.values())
 
 
 def summarise(
-    entries: Sequence[Entry],
+    journal: Journal,
     labels: Sequence[str],
     reader: Reader,
     sidecars: Sidecars,
     masks: MaskSource | None,
     key: Path,
 ) -> Summary:
-    """Count ``entries`` (accepted and rejected)."""
-    accepted = [entry for entry in entries if entry.accepted]
+    """Count the journal's verdicts (accepted and rejected)."""
+    accepted, with_report, films_without_row = 0, 0, 0
+    reasons: Counter[str] = Counter()
+    splits: Counter[str] = Counter()
+    truths: Counter[tuple[str, float | None]] = Counter()
+    used_masks: Counter[str] = Counter()
+    rows_used: set[int | None] = set()
+    lines_used: set[int | None] = set()
+    for row in journal.rows():
+        entry = row.entry
+        if entry.reason is not None:
+            reasons[entry.reason] += 1
+            continue
+        accepted += 1
+        splits[str(row.split)] += 1
+        truths.update((label, entry.labels.get(label)) for label in labels)
+        used_masks.update(row.masks.keys())
+        with_report += bool(entry.report)
+        films_without_row += entry.row_line is None
+        rows_used.add(entry.row_line)
+        lines_used.add(entry.report_line)
     table, reports = sidecars.labels, sidecars.reports
-    used_masks = Counter(structure for entry in accepted for structure in entry.collected.masks)
-    used_lines = {entry.report_line for entry in accepted} - {None}
-    rows_used = len({entry.row_line for entry in accepted} - {None})
+    each = "SELECT patient FROM verdicts WHERE patient IS NOT NULL GROUP BY patient"
+    patients = journal.sql.execute(f"SELECT count(*) FROM ({each})").fetchone()[0]
+    tallies = {label: (truths[label, 1.0], truths[label, 0.0]) for label in labels}
     return Summary(
-        accepted=len(accepted),
-        rejected=dict(Counter(str(e.reason) for e in entries if not e.accepted).most_common()),
-        patients=len({entry.known.patient_id for entry in accepted}),
-        splits=Counter(str(entry.split) for entry in accepted),
-        labels={label: _tally([entry.labels.get(label) for entry in accepted]) for label in labels},
+        accepted=accepted,
+        rejected=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        patients=patients,
+        splits=splits,
+        labels={label: (yes, no, accepted - yes - no) for label, (yes, no) in tallies.items()},
         masks=dict(sorted(used_masks.items())),
-        reports=sum(bool(entry.report) for entry in accepted),
-        rows_without_film=len(table.rows) - rows_used if table else 0,
-        films_without_row=sum(entry.row_line is None for entry in accepted) if table else 0,
-        reports_without_film=len(reports.lines - used_lines) if reports else 0,
+        reports=with_report,
+        rows_without_film=len(table.rows) - len(rows_used - {None}) if table else 0,
+        films_without_row=films_without_row if table else 0,
+        reports_without_film=len(reports.lines - lines_used) if reports else 0,
         masks_without_film=masks.count() - sum(used_masks.values()) if masks else 0,
         left_out={**reader.left_out, **(table.left_out if table else {})},
+        notes=tuple(reader.notes),
         key=key,
     )
-
-
-def _tally(values: Sequence[float | None]) -> tuple[int, int, int]:
-    positive, negative = values.count(1.0), values.count(0.0)
-    return positive, negative, len(values) - positive - negative

@@ -62,8 +62,9 @@ class FilmTable:
         frame = read_csv(path)
         key = next((name for name in keys if name in frame.columns), None)
         if key is None:
-            found = ", ".join(map(str, frame.columns[:8]))
-            raise UserError(f"lacks a column {' or '.join(keys)}", where=path, remedy=f"found: {found}")
+            # Its first line is not quoted: without headings that is a patient's.
+            told = f"none of its {len(frame.columns)} columns is called so in the first line"
+            raise UserError(f"lacks a column {' or '.join(keys)}", where=path, remedy=told)
         self.key = key
         self.labels, self.left_out = _label_columns(frame)
         self.rows: dict[str, Row] = {}
@@ -111,7 +112,7 @@ def _label_columns(frame: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, str]
 def _known(cells: dict[str, str], path: Path, line: int) -> Known:
     split = cells.get("split") or None
     if split is not None and split.lower() not in _SPLITS:
-        raise UserError(f"line {line}: no split is called {split!r}", where=path, remedy="one of train, val, test")
+        raise UserError(f"line {line}: the split is none of train, val and test", where=path)
     return Known(
         patient_id=cells.get("patient_id") or None,
         study_id=cells.get("study_id") or cells.get("study_instance_uid") or None,

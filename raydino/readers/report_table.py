@@ -18,7 +18,7 @@ class ReportTable:
         keys = [key for key in _KEYS if key in frame.columns]
         if "text" not in frame.columns or not keys:
             needed = f"needed: text and one of {', '.join(_KEYS)}"
-            raise UserError("lacks a column", where=path, remedy=f"{needed}; found: {', '.join(frame.columns[:8])}")
+            raise UserError("lacks a column", where=path, remedy=needed)
         self._texts: dict[tuple[str, str], tuple[int, str]] = {}
         for line, cells in enumerate(frame.to_dict("records"), start=2):
             key = next(((k, cells[k]) for k in keys if cells[k]), None)

@@ -76,6 +76,16 @@ def test_an_empty_directory_may_be_filled(tmp_path: Path) -> None:
     assert read_header(tmp_path / "a", THING)
 
 
+def test_what_a_run_killed_while_replacing_had_moved_away_comes_back(tmp_path: Path) -> None:
+    make(tmp_path / "a", "old")
+    before = fingerprint(tmp_path / "a")
+    os.replace(tmp_path / "a", tmp_path / ".a.old-99999999")
+    with pytest.raises(RuntimeError):
+        stop_half_way(tmp_path / "a", RuntimeError, overwrite=True)
+    assert fingerprint(tmp_path / "a") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_what_a_killed_run_left_is_removed_but_not_a_living_one(tmp_path: Path) -> None:
     dead, alive = tmp_path / ".a.partial-99999999", tmp_path / f".a.partial-{os.getppid()}"
     for path in (dead, alive):

@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from raydino.artifacts import table
 from raydino.artifacts.table import Column, Table
 from raydino.errors import UserError
 
@@ -74,3 +76,41 @@ def test_no_parquet(tmp_path: Path) -> None:
     for name in ("t.parquet", "gone.parquet"):
         with pytest.raises(UserError, match="cannot be read as parquet"):
             STRICT.read(tmp_path / name)
+
+
+def test_rows_one_by_one_are_the_frame_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "ROW_GROUP_ROWS", 3)
+    rows = [{"size": i / 2 if i else None, "name": f"n{i}", "note": None, "count": i, "good": i > 2} for i in range(7)]
+    for name in ("a", "b"):
+        with STRICT.writer(tmp_path / f"{name}.parquet") as writer:
+            for row in rows:
+                writer.append(row)  # type: ignore[arg-type]
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert pq.ParquetFile(tmp_path / "a.parquet").metadata.num_row_groups == 3
+    STRICT.write(pd.DataFrame(rows), tmp_path / "whole.parquet")
+    pd.testing.assert_frame_equal(STRICT.read(tmp_path / "a.parquet"), STRICT.read(tmp_path / "whole.parquet"))
+
+
+def test_a_writer_without_rows_and_with_further_columns(tmp_path: Path) -> None:
+    with OPEN.writer(tmp_path / "o.parquet", ["Edema"]):
+        pass
+    assert list(OPEN.read(tmp_path / "o.parquet").columns) == ["name", "Edema"]
+    with pytest.raises(UserError, match="unknown column 'extra'"):
+        STRICT.writer(tmp_path / "t.parquet", ["extra"])
+
+
+@pytest.mark.parametrize("row", [{"name": "a"}, {"name": None, "Edema": 1}, {"name": 3, "Edema": 1}])
+def test_a_row_that_does_not_fit_is_our_fault(tmp_path: Path, row: dict[str, str | float | None]) -> None:
+    with pytest.raises(TypeError, match="labels table"), OPEN.writer(tmp_path / "o.parquet", ["Edema"]) as writer:
+        writer.append(row)
+
+
+def fail_while_writing(path: Path) -> None:
+    with OPEN.writer(path) as writer:
+        writer.append({"name": "a"})
+        raise KeyError
+
+
+def test_a_fault_while_writing_is_the_one_that_is_told(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        fail_while_writing(tmp_path / "o.parquet")

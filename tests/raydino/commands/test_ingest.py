@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -39,6 +41,8 @@ def test_the_summary(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--reader", "imagse"], "did you mean 'images'"),
         (["--shorter-side", "3"], "shorter"),
         (["--labels", "gone.csv"], "gone.csv: cannot be read"),
+        (["--uncertain", "maybe"], "'maybe' is not one of"),
+        (["--on", "spark://here:1"], "--on spark://here:1 is not possible; dask://HOST:PORT of a Dask scheduler"),
     ],
 )
 def test_one_line_for_a_fault(
@@ -53,5 +57,21 @@ def test_one_line_for_a_fault(
 
 
 def test_an_existing_dataset_needs_overwrite(images: Path, tmp_path: Path) -> None:
-    arguments = ["ingest", str(images), "--out", str(tmp_path / "d"), "--workers", "1"]
+    arguments = ["ingest", str(images), "--out", str(tmp_path / "d"), "--workers", "1", "--shorter-side", "16"]
     assert [run(arguments), run(arguments), run([*arguments, "--overwrite"])] == [0, 2, 0]
+
+
+def test_an_address_that_no_reader_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ingest", "gopher://old.example/films", "--out", str(tmp_path / "d")]) == 2
+    assert "gopher://old.example/films: no such file or directory" in capsys.readouterr().err
+
+
+def test_the_help_comes_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys; from raydino.cli import run; code = run(['ingest', '--help']);"
+        "heavy = {'numpy', 'pandas', 'pydicom', 'cv2', 'torch', 'distributed', 'sqlite3'} & set(sys.modules);"
+        "sys.exit(code or len(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for option in ("--on", "--uncertain", "--with-reports", "dicomweb+http", "goes on where it was"):
+        assert option in done.stdout

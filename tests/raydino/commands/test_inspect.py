@@ -35,9 +35,25 @@ def one_row(table: Table, known: dict[str, object]) -> pd.DataFrame:
 def test_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = tiny_dataset(tmp_path / "d", n_patients=10)
     told = told_of(tmp_path / "d", capsys)
-    for expected in ("21: accepted 20, rejected 1", "patients", "PA ", "minimum, quartiles, maximum", "Nodule"):
+    for expected in ("21: accepted 20, rejected 1", "patients", "minimum, quartiles, maximum", "Nodule"):
+        assert expected in told
+    for expected in ("rejected: 1 of 21 files", "not_chest", "not a film of the chest", "accepted: 20 films"):
+        assert expected in told
+    for expected in ("age in years", "sex", "view", "site", "manufacturer", "SIEMENS", "north", "2019", "█"):
         assert expected in told
     assert dataset.header.fingerprint in told
+
+
+def test_pictures_of_a_dataset_and_of_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_dataset(tmp_path / "d", n_patients=3)
+    assert run(["inspect", str(tmp_path / "d"), "--out", str(tmp_path / "pictures")]) == 0
+    assert str(tmp_path / "pictures" / "rejected.png") in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
+        *("distributions.png", "accepted.png", "rejected.png")
+    }
+    start_run(tmp_path / "r", config={}, seed=3, inputs={})
+    assert run(["inspect", str(tmp_path / "r"), "--out", str(tmp_path / "more")]) == 2
+    assert "--out is for datasets" in capsys.readouterr().err
 
 
 def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,7 +155,7 @@ def test_masks_are_turned_and_resized_and_a_wrong_size_is_counted(write_dicom: A
     expected = np.zeros((12, 10), np.uint8)
     expected[:6, 5:] = 255
     np.testing.assert_array_equal(decode_png(film.masks["lungs"], where=""), expected)
-    assert film.turn == "turned to the standard display: flipped left-right"
+    assert film.detail == "turned to the standard display: flipped left-right"
 
 
 def test_raw_pixels_masks_from_makers_and_openers(tmp_path: Path) -> None:
@@ -201,3 +201,34 @@ class HalfMask:
 
     def __call__(self) -> npt.NDArray[np.bool_]:
         return np.arange(self.cols) * np.ones((self.rows, 1)) < self.cols / 2
+
+
+def test_previews_of_rejected_films(write_dicom: Any, tmp_path: Path) -> None:
+    """A small picture of what a header rejects, unless text may be in it; and none where nobody asked."""
+    work = replace(WORK, previews=True)
+    hand = read(write_dicom(tmp_path / "hand", BodyPartExamined="HAND"), work)
+    assert hand.reason == "not_chest"
+    assert hand.preview is not None
+    assert decode_png(hand.preview, where="").shape == (12, 10)
+    assert read(tmp_path / "hand").preview is None
+    assert read(write_dicom(tmp_path / "ct", Modality="CT"), work).preview is None
+    stated = write_dicom(tmp_path / "text", BodyPartExamined="HAND", BurnedInAnnotation="YES")
+    assert read(stated, work).preview is None
+    (tmp_path / "cut").write_bytes((tmp_path / "hand").read_bytes()[:-100])
+    assert (read(tmp_path / "cut", work).reason, read(tmp_path / "cut", work).preview) == ("not_chest", None)
+
+
+def test_a_preview_is_small(write_dicom: Any, tmp_path: Path, ramp: Any) -> None:
+    path = write_dicom(tmp_path / "hand", ramp(300, 200), BodyPartExamined="HAND")
+    reading = read(path, Work(PixelRecipe(shorter_side=150, bits=16), previews=True))
+    assert reading.preview is not None
+    small = decode_png(reading.preview, where="")
+    assert (small.shape, small.dtype) == ((96, 64), np.uint8)
+
+
+def test_thumbnails_are_rejected(write_dicom: Any, tmp_path: Path, ramp: Any) -> None:
+    cv2.imwrite(str(tmp_path / "small.png"), ramp(24, 20).astype(np.uint8))
+    for path in (write_dicom(tmp_path / "a"), tmp_path / "small.png"):
+        reading = read(path, Work(PixelRecipe(512)))
+        assert (reading.reason, reading.film) == ("too_small", None)
+        assert reading.detail == "24 × 20 pixels; the shorter side must be at least 128"

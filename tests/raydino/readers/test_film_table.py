@@ -45,9 +45,9 @@ def test_a_byte_order_mark_and_spaces_in_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,A\nx,1\n", "lacks a column sop_instance_uid or file; found: name, A"),
+        ("name,A\nx,1\n", "lacks a column sop_instance_uid or file; none of its 2 columns"),
         ("file,A\nx,1\nx,1\n", "lines 2 and 3 are of one file"),
-        ("file,split\nx,dev\n", "line 2: no split is called 'dev'"),
+        ("file,split\nx,dev\n", "line 2: the split is none of train, val and test"),
         ("file,age_years\nx,1\ny,old\n", "line 3: age_years is not a number"),
         ("file,age_years\nx,-1\n", "line 2: age_years is not a number"),
         ("", "is not a CSV file"),

@@ -91,7 +91,9 @@ def test_masks_and_their_union(tmp_path: Path) -> None:
 
 def test_through_ingest(tmp_path: Path) -> None:
     root = tree(tmp_path / "MontgomerySet")
-    summary = ingest(root, tmp_path / "out", IngestOptions(recipe=PixelRecipe(15), crosswalk=tmp_path / "x.csv"))
+    summary = ingest(
+        root, tmp_path / "out", IngestOptions(PixelRecipe(15), with_reports=True, crosswalk=tmp_path / "x.csv")
+    )
     assert (summary.accepted, summary.patients, summary.reports) == (3, 3, 2)
     assert summary.masks == {"left_lung": 3, "lungs": 2, "right_lung": 2}
     dataset = Dataset.open(tmp_path / "out")
