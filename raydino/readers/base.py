@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
@@ -186,3 +187,10 @@ def require_directory(source: str) -> Path:
         what = "is a file, not a directory" if path.exists() else "no such directory"
         raise UserError(what, where=path, remedy="pass the top folder of an archive")
     return path
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Raises UserError where one of ``modules``, which come with the extra, is not installed."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise UserError(f"this source needs {module}", remedy=f"pip install 'raydino[{extra}]'")

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from raydino.errors import UserError
-from raydino.readers.base import ReaderOptions, Refused, SourceGone, SourceImage, refuse_table
+from raydino.readers.base import ReaderOptions, Refused, SourceGone, SourceImage, refuse_table, require_extra
 from raydino.readers.pacs_query import PacsQuery, is_uid, parse_query
 from raydino.readers.web_request import LOGIN_VARIABLE, TOKEN_VARIABLE, Answer, get
 
@@ -44,6 +44,7 @@ class DicomWeb:
 
     def __init__(self, source: str, options: ReaderOptions) -> None:
         refuse_table("dicomweb", options)
+        require_extra("pacs", "requests")
         self.labels: tuple[str, ...] = ()
         self.left_out: Mapping[str, str] = {}
         self.notes: list[str] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -17,6 +16,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from raydino.readers.base import SourceGone
+from raydino.readers.dimse_address import Peer
 from raydino.readers.patience import Transient
 
 # Every syntax that a film may be stored in, so that none is re-encoded on its way (PS3.6 A-1).
@@ -41,16 +41,6 @@ TRANSFER_SYNTAXES = (
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 50.0
 _PENDING = (0xFF00, 0xFF01)
 _PERMANENT = 1  # result of an A-ASSOCIATE-RJ
-
-
-@dataclass(frozen=True)
-class Peer:
-    """The PACS, and the name under which we call it."""
-
-    aet: str
-    host: str
-    port: int
-    own_aet: str
 
 
 def entity(name: str) -> AE:

@@ -13,7 +13,7 @@ import queue
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pynetdicom import AllStoragePresentationContexts, build_context, build_role, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -26,7 +26,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from raydino.errors import UserError
 from raydino.readers.base import SourceGone
-from raydino.readers.dimse_association import TRANSFER_SYNTAXES, Peer, associated, entity, final_status, identifier
+from raydino.readers.dimse_address import Instance, Peer
+from raydino.readers.dimse_association import TRANSFER_SYNTAXES, associated, entity, final_status, identifier
 from raydino.readers.patience import Transient, patiently
 
 _GET, _MOVE = StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove
@@ -38,25 +39,6 @@ _RADIOGRAPHS = (
 _LATE_SECONDS = 10.0  # for a film that follows the word that it was sent
 _UNKNOWN_DESTINATION = 0xA801
 _NOT_ASKED_FOR = 0xC000  # cannot understand
-
-
-@dataclass(frozen=True, order=True)
-class Instance:
-    """One object of a PACS. ``sop_class`` is empty where the PACS does not say it."""
-
-    study: str
-    series: str
-    uid: str
-    sop_class: str = ""
-
-    @property
-    def name(self) -> str:
-        """As ``dicomweb`` names it."""
-        return f"{self.study}/{self.series}/{self.uid}"
-
-    def keys(self) -> list[tuple[str, str]]:
-        """The unique keys of the image level."""
-        return [("StudyInstanceUID", self.study), ("SeriesInstanceUID", self.series), ("SOPInstanceUID", self.uid)]
 
 
 class _Inbox:
@@ -72,7 +54,7 @@ class _Inbox:
 
     def store(self, event: evt.Event) -> int:
         """The handler of C-STORE; its result is the status."""
-        if event.request.AffectedSOPInstanceUID != self._wanted:
+        if getattr(event.request, "AffectedSOPInstanceUID", None) != self._wanted:
             return _NOT_ASKED_FOR
         self._films.put(event.encoded_dataset())
         return 0
@@ -127,7 +109,7 @@ class MoveReceiver:
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         try:
-            self._server = ae.start_server(
+            self._server: Any = ae.start_server(
                 (bind, port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._inbox.store)]
             )
         except OSError as error:

@@ -48,7 +48,7 @@ def parse_query(text: str, where: str, settings: Sequence[str] = ()) -> tuple[Pa
     """The query, and the values of ``settings`` (names that are no DICOM keyword). Raises UserError."""
     given: dict[str, str] = {}
     filters = []
-    modalities = RADIOGRAPHS
+    modalities: tuple[str, ...] = RADIOGRAPHS
     for name, value in parse_qsl(text, keep_blank_values=True):
         if name in settings:
             given[name] = value

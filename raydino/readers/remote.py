@@ -14,10 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-from fsspec.registry import known_implementations
-
 from raydino.errors import UserError
 from raydino.readers.archive_file import archive_images, is_archive, require_readable
 from raydino.readers.base import (
@@ -65,6 +61,8 @@ class Remote:
         self.left_out: Mapping[str, str] = {}
         self.notes: Sequence[str] = ()
         self._local: Reader | None = None
+        from fsspec.implementations.local import LocalFileSystem
+
         self._files, root = _file_system(source)
         if isinstance(self._files, LocalFileSystem):
             name = "archive" if os.path.isfile(root) else "dicom"
@@ -75,8 +73,11 @@ class Remote:
 
     @classmethod
     def recognises(cls, source: str) -> bool:
-        found = _SCHEME.match(source)
-        return found is not None and found[1] in known_implementations
+        if (found := _SCHEME.match(source)) is None:
+            return False
+        from fsspec.registry import known_implementations
+
+        return found[1] in known_implementations
 
     def total(self) -> int | None:
         if self._local:
@@ -99,6 +100,9 @@ class Remote:
 
 def _file_system(source: str) -> tuple[Any, str]:
     """The file system and the path on it. Raises UserError where a package is missing."""
+    import fsspec
+    from fsspec.registry import known_implementations
+
     scheme = source.split(":")[0]
     try:
         files, root = fsspec.core.url_to_fs(source)

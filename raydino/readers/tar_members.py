@@ -17,14 +17,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, BinaryIO, Literal, cast
+from typing import IO, Any, BinaryIO, Literal, cast
 
 from raydino.readers.base import LARGEST_FILE_BYTES, Opener, Refused
 
 LARGEST_RATIO = 200  # of what has come out to what has gone in
 HARMLESS_BYTES = 256 * 2**20
 _HEADER_BYTES = 2**20  # names and pax records of one member, with room to spare
-_MAGIC: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
+_MAGIC: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
@@ -86,8 +86,8 @@ def _refusal(member: tarfile.TarInfo) -> Refused | None:
 def _each(file: _Rationed, mode: Literal["r:", "r|"]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Every member but folders. tarfile's own list of them is emptied: it would grow with the archive."""
     with _damage_as_oserror():
-        tar = tarfile.open(fileobj=cast(IO[bytes], file), mode=mode, tarinfo=_Header, encoding="utf-8")
-    with tar:
+        opened = tarfile.open(fileobj=cast(IO[bytes], file), mode=mode, tarinfo=_Header, encoding="utf-8")  # noqa: SIM115
+    with opened as tar:
         while True:
             with _damage_as_oserror():
                 member = tar.next()

@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, partial
-
-import requests
-from requests.auth import AuthBase, HTTPBasicAuth
+from typing import TYPE_CHECKING
 
 from raydino.readers.base import LARGEST_FILE_BYTES, SourceGone
 from raydino.readers.patience import Transient, patiently
+
+if TYPE_CHECKING:
+    import requests
 
 TOKEN_VARIABLE = "RAYDINO_DICOMWEB_TOKEN"  # a bearer token
 LOGIN_VARIABLE = "RAYDINO_DICOMWEB_LOGIN"  # name:password, for HTTP basic authentication
@@ -41,30 +42,34 @@ def get(url: str, accept: str, parameters: Iterable[tuple[str, str]] = ()) -> An
     return patiently(partial(_attempt, url, accept, tuple(parameters)))
 
 
-class _Login(AuthBase):
+def _log_in(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Read anew for each request, so neither token nor password is ever part of an object that is pickled.
 
     requests drops the header on a redirect to another host.
     """
+    from requests.auth import HTTPBasicAuth
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if token := os.environ.get(TOKEN_VARIABLE):
-            request.headers["Authorization"] = f"Bearer {token}"
-        elif login := os.environ.get(LOGIN_VARIABLE):
-            return HTTPBasicAuth(*login.partition(":")[::2])(request)
-        return request
+    if token := os.environ.get(TOKEN_VARIABLE):
+        request.headers["Authorization"] = f"Bearer {token}"
+    elif login := os.environ.get(LOGIN_VARIABLE):
+        return HTTPBasicAuth(*login.partition(":")[::2])(request)
+    return request
 
 
 @cache
 def _session() -> requests.Session:
     """One for each process: connections stay open between films."""
+    import requests
+
     session = requests.Session()
-    session.auth = _Login()
+    session.auth = _log_in
     session.max_redirects = 5
     return session
 
 
 def _attempt(url: str, accept: str, parameters: tuple[tuple[str, str], ...]) -> Answer:
+    import requests
+
     headers = {"Accept": accept}
     limits = (_CONNECT_SECONDS, _SILENCE_SECONDS)
     try:
