@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    source: Annotated[Path, typer.Argument(help="A tree of DICOM files, or of images with images.csv beside them.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder, zip or tar of DICOM files; images with images.csv beside them; or an address: "
+            "https://…/dicom-web, dimse://PACS@host:104, s3://…"
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The dataset to make.", show_default=False)],
     labels: Annotated[
         Path | None,

@@ -6,6 +6,7 @@ neither the number of workers nor the kind of source changes a dataset.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -55,7 +56,7 @@ def assemble(
     """All rows, accepted and rejected, in order of sample_id. Raises UserError on torn patients."""
     entries = [_entry(one, sidecars, pseudonyms) for one in collected]
     entries.sort(key=lambda entry: (entry.sop_instance_uid, entry.collected.image.name))
-    entries = _without_duplicates(entries, pseudonyms)
+    entries = _with_rejected_named(_without_duplicates(entries), pseudonyms)
     accepted = [entry for entry in entries if entry.accepted]
     splits = split_patients([(entry.known.patient_id or "", entry.known.split) for entry in accepted], split_seed)
     entries = [replace(e, split=splits[e.known.patient_id or ""]) if e.accepted else e for e in entries]
@@ -80,8 +81,7 @@ def _entry(collected: Collected, sidecars: Sidecars, pseudonyms: Pseudonyms) -> 
     given.update({name: value for name, value in (row.labels if row else {}).items() if value is not None})
     return Entry(
         collected,
-        # Only an accepted film is named by its UID: a rejected copy of it must have another name.
-        sample_id=pseudonyms.sample(own_name if reading.film else f"rejected:{image.name}"),
+        sample_id=pseudonyms.sample(own_name),
         sop_instance_uid=uid,
         known=known,
         labels=given,
@@ -126,7 +126,22 @@ def _merged(collected: Collected, row: Known) -> Known:
     )
 
 
-def _without_duplicates(entries: Sequence[Entry], pseudonyms: Pseudonyms) -> list[Entry]:
+def _with_rejected_named(entries: Sequence[Entry], pseudonyms: Pseudonyms) -> list[Entry]:
+    """Rejected rows get names of their own: only an accepted film is named by its UID alone.
+
+    The names come from UID and number of the copy, so they are the same from a folder and from a PACS.
+    """
+    copies: Counter[str] = Counter()
+    named = []
+    for entry in entries:
+        own_name = entry.sop_instance_uid or f"file:{entry.collected.image.name}"
+        copies[own_name] += 1
+        rejected = pseudonyms.sample(f"rejected:{copies[own_name]}:{own_name}")
+        named.append(entry if entry.accepted else replace(entry, sample_id=rejected))
+    return named
+
+
+def _without_duplicates(entries: Sequence[Entry]) -> list[Entry]:
     """Reject each film whose SOP Instance UID or whose content an earlier one has."""
     by_uid: dict[str, str] = {}
     by_content: dict[str, str] = {}
@@ -143,7 +158,6 @@ def _without_duplicates(entries: Sequence[Entry], pseudonyms: Pseudonyms) -> lis
             both = "SOP Instance UID and content" if same_uid and same_content else what
             entry = replace(
                 entry,
-                sample_id=pseudonyms.sample(f"rejected:{entry.collected.image.name}"),
                 reason="duplicate",
                 detail=f"the same {both} as another film",
                 duplicate_of=original,

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from raydino.dicom.film import Reading, Work, prepare_worker, read_film
+from raydino.dicom.film import SOURCE_GONE, Reading, Work, prepare_worker, read_film
 from raydino.dicom.pool import WorkerFailed, process_map
+from raydino.errors import UserError
 from raydino.readers.base import Reader, SourceImage
 from raydino.tracking import track
 
@@ -85,6 +86,8 @@ def _spooled(image: SourceImage, outcome: Reading | WorkerFailed, spool: Spool) 
     image = replace(image, content=None)
     if isinstance(outcome, WorkerFailed):
         return Collected(image, Reading(reason="unreadable", detail=str(outcome)))
+    if outcome.reason == SOURCE_GONE:
+        raise UserError(f"the source stopped serving: {outcome.detail}", remedy="run again when it serves")
     film = outcome.film
     if film is None:
         return Collected(image, outcome)

@@ -27,9 +27,10 @@ from raydino.dicom.contrast import Contrast
 from raydino.dicom.header import FilmHeader, read_film_header
 from raydino.dicom.pixels import PixelRecipe, Rendered, render_dicom, render_image
 from raydino.dicom.screen import Rejected, require_chest_radiograph
-from raydino.readers.base import MaskMaker, RawPixels, SourceImage
+from raydino.readers.base import MaskMaker, RawPixels, SourceGone, SourceImage
 from raydino.readers.mask_folder import MaskFolder
 
+SOURCE_GONE = "source_gone"  # a reason that is none of the film's: ``collect`` stops the run
 _CHANNEL_TOLERANCE = 2  # grey levels of 255 by which the channels of a grey JPEG may differ
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")  # of a file without preamble
 
@@ -94,6 +95,8 @@ def read_film(work: Work, image: SourceImage) -> Reading:
         sizes = (header.rows or 0, header.cols or 0)
         film = _stored(rendered, sizes, _mask_files(work, image, header.sop_instance_uid))
         return Reading(header, film, source_bits=header.bits_stored)
+    except SourceGone as gone:
+        return Reading(reason=SOURCE_GONE, detail=gone.strerror)
     except Rejected as rejected:
         return Reading(header, reason=rejected.reason, detail=rejected.detail)
     except Exception as error:  # a file can be broken in any way; its message could quote the file
@@ -108,6 +111,8 @@ def _opened(image: SourceImage) -> BinaryIO:
             return image.opener()
         assert image.path is not None
         return image.path.open("rb")
+    except SourceGone:
+        raise
     except OSError as error:
         raise Rejected("unreadable", f"cannot be opened ({error.strerror})") from None
 

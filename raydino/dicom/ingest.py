@@ -25,7 +25,7 @@ from raydino.dicom.splits import FRACTIONS
 from raydino.dicom.store import store
 from raydino.dicom.summary import Summary, summarise
 from raydino.errors import UserError
-from raydino.readers.base import ReaderOptions, Uncertain, open_reader
+from raydino.readers.base import ReaderOptions, Uncertain, cohort_of, open_reader
 from raydino.readers.film_table import FilmTable
 from raydino.readers.mask_folder import MaskFolder
 from raydino.readers.report_table import ReportTable
@@ -78,7 +78,7 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
                 directory,
                 entries,
                 spool,
-                source=reader_name,
+                source=cohort_of(reader_name, reader),
                 labels=labels,
                 pseudonyms=pseudonyms,
                 retain_institution=options.retain_institution,

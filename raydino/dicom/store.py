@@ -28,7 +28,7 @@ def store(
     pseudonyms: Pseudonyms,
     retain_institution: bool,
 ) -> None:
-    """Fill ``directory``. ``entries`` come in order of sample_id; ``source`` is the reader's name."""
+    """Fill ``directory``. ``entries`` come in order of sample_id; ``source`` is the cohort's name."""
     accepted = [entry for entry in entries if entry.accepted]
     locations = _write_films(directory, accepted, spool)
     rows = [_manifest_row(entry, locations.get(entry.sample_id), source, pseudonyms) for entry in entries]
