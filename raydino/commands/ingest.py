@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 def ingest(
     source: Annotated[
-        str,
-        typer.Argument(
-            help="A folder, zip or tar of DICOM files; images with images.csv beside them; or an address: "
-            "https://…/dicom-web, dimse://PACS@host:104, s3://…"
-        ),
+        str, typer.Argument(help="A folder, zip or tar of DICOM; images with images.csv; an address: docs/sources.md.")
     ],
     out: Annotated[Path, typer.Option(help="The dataset to make.", show_default=False)],
     labels: Annotated[

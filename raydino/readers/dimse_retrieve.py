@@ -88,7 +88,7 @@ class CGet:
             _GET,
             contexts=[build_context(_GET), *contexts],
             ext_neg=[build_role(name, scp_role=True) for name in classes],
-            evt_handlers=[(evt.EVT_C_STORE, inbox.store)],
+            handlers=[(evt.EVT_C_STORE, inbox.store)],
         ) as association:
             status = final_status(association.send_c_get(identifier("IMAGE", self.instance.keys()), _GET))
         content = inbox.take(0)

@@ -5,8 +5,8 @@ The worst case, with the last attempt's own time limits, stays below what a work
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
@@ -33,14 +33,14 @@ class Transient(Exception):
 
 def patiently(attempt: Callable[[], Answer]) -> Answer:
     """The answer of the first attempt that does not raise Transient; in the end its ``lasting``."""
-    start = time.monotonic()
+    start = monotonic()
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             return attempt()
         except Transient as failure:
             wait = max(pause, failure.pause_seconds)
-            if time.monotonic() - start + wait > failure.patience_seconds:
+            if monotonic() - start + wait > failure.patience_seconds:
                 raise failure.lasting from None
-            time.sleep(wait)
+            sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
