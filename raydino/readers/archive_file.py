@@ -82,8 +82,7 @@ def archive_images(archive: Opener, name: str) -> Iterator[SourceImage]:
             else:
                 yield SourceImage(given, opener=source)
     except OSError as error:
-        rest = names.of(portable(prefix + _REST))
-        yield SourceImage(rest, opener=Refused(f"the archive {error.strerror}"))
+        yield SourceImage(names.of(portable(name or _REST)), opener=Refused(f"the archive {error.strerror}"))
 
 
 def _members(archive: Opener) -> Iterator[tuple[str, Opener | bytes]]:
