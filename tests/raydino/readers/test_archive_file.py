@@ -92,9 +92,10 @@ def test_an_empty_archive(tmp_path: Path) -> None:
         open_reader(str(tmp_path / "a.zip"))
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_hostile_names_and_kinds_in_a_zip(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as file, pytest.warns(UserWarning, match="Duplicate name"):
+    with zipfile.ZipFile(path, "w") as file:
         for name in ("../../etc/cron", "/etc/passwd", "a/../../b", "good", "good", "inner.zip", "./dotted"):
             file.writestr(name, b"x")
         link = zipfile.ZipInfo("link")
