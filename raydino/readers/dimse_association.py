@@ -68,10 +68,11 @@ def associated(peer: Peer, needed: str, handlers: Sequence[Any] = (), **proposal
     try:
         if association.is_rejected:
             raise _rejection(association, peer)
+        answered = association.is_established or association.rejected_contexts
+        if answered and not any(context.abstract_syntax == needed for context in association.accepted_contexts):
+            raise SourceGone(_not_offered(needed))
         if not association.is_established:
             raise Transient(SourceGone("the PACS cannot be reached, or breaks off"))
-        if not any(context.abstract_syntax == needed for context in association.accepted_contexts):
-            raise SourceGone(_not_offered(needed))
         yield association
     finally:
         if association.is_established:

@@ -28,7 +28,7 @@ from raydino.errors import UserError
 from raydino.readers.base import SourceGone
 from raydino.readers.dimse_address import Instance, Peer
 from raydino.readers.dimse_association import TRANSFER_SYNTAXES, associated, entity, final_status, identifier
-from raydino.readers.patience import Transient, patiently
+from raydino.readers.patience import patiently
 
 _GET, _MOVE = StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove
 _RADIOGRAPHS = (
@@ -38,6 +38,7 @@ _RADIOGRAPHS = (
 )
 _LATE_SECONDS = 10.0  # for a film that follows the word that it was sent
 _UNKNOWN_DESTINATION = 0xA801
+_TELLING_MISSES = 3  # films that do not come before any has come: it is no fault of theirs
 _NOT_ASKED_FOR = 0xC000  # cannot understand
 
 
@@ -104,6 +105,7 @@ class MoveReceiver:
         self._peer = peer
         self._port = port
         self._inbox = _Inbox()
+        self._missed: int | None = 0  # None once a film has come
         ae = entity(peer.own_aet)
         ae.require_called_aet = True
         for context in AllStoragePresentationContexts:
@@ -134,19 +136,15 @@ class MoveReceiver:
         with associated(self._peer, _MOVE, contexts=[build_context(_MOVE)]) as association:
             query = identifier("IMAGE", instance.keys())
             status = final_status(association.send_c_move(query, self._peer.own_aet, _MOVE))
-        if status == _UNKNOWN_DESTINATION:
+        content = self._inbox.take(_LATE_SECONDS if status == 0 else 0)
+        if content is not None:
+            self._missed = None
+            return content
+        if self._missed is not None:
+            self._missed += 1
+        if status == _UNKNOWN_DESTINATION or self._missed == _TELLING_MISSES:
             raise SourceGone(
-                f"the PACS does not know where to send to; register AE title {self._peer.own_aet}, "
+                f"the PACS sends nothing (status {status:04X}); register AE title {self._peer.own_aet}, "
                 f"this machine's address and port {self._port} there"
             )
-        content = self._inbox.take(_LATE_SECONDS if status == 0 else 0)
-        if content is None and status == 0:
-            raise Transient(
-                SourceGone(
-                    f"the PACS says that it has sent, and nothing arrives at port {self._port}; "
-                    f"is the address right that it has for AE title {self._peer.own_aet}?"
-                )
-            )
-        if content is None:
-            raise OSError(errno.EIO, f"the PACS does not send it (status {status:04X})")
-        return content
+        raise OSError(errno.EIO, f"the PACS does not send it (status {status:04X})")
