@@ -15,7 +15,6 @@ from typing import TypeVar
 from raydino.errors import UserError
 from raydino.readers.base import ReaderOptions, Refused, SourceGone, SourceImage, refuse_table, require_extra
 from raydino.readers.dimse_address import Instance, parse_address
-from raydino.readers.pacs_query import keep_answers_unquoted
 
 Answer = TypeVar("Answer")
 
@@ -28,9 +27,10 @@ class Dimse:
     def __init__(self, source: str, options: ReaderOptions) -> None:
         refuse_table("dimse", options)
         require_extra("pacs", "pynetdicom")
+        from raydino.readers.dimse_association import quote_no_answers
         from raydino.readers.dimse_find import find_studies
 
-        keep_answers_unquoted()
+        quote_no_answers()
         self.labels: tuple[str, ...] = ()
         self.left_out: Mapping[str, str] = {}
         self.notes: Sequence[str] = ["DIMSE is not encrypted here (no TLS): films travel as they are"]

@@ -7,11 +7,13 @@ is simply made again. No TLS: use a VPN, or DICOMweb over https. Neighbour: ``di
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pydicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -42,6 +44,13 @@ TRANSFER_SYNTAXES = (
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 50.0
 _PENDING = (0xFF00, 0xFF01)
 _PERMANENT = 1  # result of an A-ASSOCIATE-RJ
+
+
+def quote_no_answers() -> None:
+    """No messages of pydicom and pynetdicom about what a PACS answers: they quote values."""
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    for name in ("pydicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def entity(name: str) -> AE:

@@ -7,14 +7,12 @@ Neighbours: ``dicomweb`` (PS3.18) and ``dimse``, which ask it.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import parse_qsl
 
-import pydicom
 from pydicom.datadict import keyword_dict, tag_for_keyword
 
 from raydino.errors import UserError
@@ -69,10 +67,3 @@ def parse_query(text: str, where: str, settings: Sequence[str] = ()) -> tuple[Pa
 def is_uid(value: object) -> bool:
     """Whether a server's answer is a UID, and so may stand in a path."""
     return isinstance(value, str) and re.fullmatch(r"[0-9.]{1,64}", value) is not None
-
-
-def keep_answers_unquoted() -> None:
-    """No warning about a PACS's answers from pydicom and pynetdicom: they quote values."""
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    for name in ("pydicom", "pynetdicom"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
