@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from raydino.errors import UserError
 from raydino.readers.base import ReaderOptions, SourceImage, require_directory

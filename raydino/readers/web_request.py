@@ -77,7 +77,7 @@ def _attempt(url: str, accept: str, parameters: tuple[tuple[str, str], ...]) -> 
             _require_success(response)
             return Answer(response.headers.get("Content-Type", ""), _bounded(response))
     except requests.exceptions.SSLError:
-        why = "its certificate cannot be verified; name your authority's file in REQUESTS_CA_BUNDLE"
+        why = "TLS fails: is it https, and its certificate's authority known? (a file in REQUESTS_CA_BUNDLE)"
         raise SourceGone(why) from None
     except (
         requests.ConnectionError,

@@ -113,3 +113,10 @@ def test_a_redirect_takes_no_login_to_another_host(web_server: Server, monkeypat
     circle = web_server(answers((302, {"Location": "/again"}, b"")))
     with pytest.raises(SourceGone, match="TooManyRedirects"):
         get(circle.url, "*/*")
+
+
+def test_a_server_that_speaks_no_tls(web_server: Server, pauses: list[float]) -> None:
+    server = web_server(answers((200, {}, b"")))
+    with pytest.raises(SourceGone, match="TLS fails: is it https"):
+        get(server.url.replace("http://", "https://"), "*/*")
+    assert pauses == []
