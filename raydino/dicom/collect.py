@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from raydino.dicom.assemble import Sidecars, entry_of
-from raydino.dicom.film import Reading, Work, read_film
+from raydino.dicom.film import SOURCE_GONE, Reading, Work, read_film
 from raydino.dicom.journal import Listed, stamp_of
 from raydino.dicom.pool import WorkerFailed
 from raydino.dicom.workplace import Workplace
@@ -18,7 +18,6 @@ from raydino.errors import UserError
 from raydino.readers.base import Reader, SourceImage
 from raydino.tracking import progress_bar
 
-SOURCE_GONE = "source_gone"  # a reading's reason that is none of the film's: the source stopped serving
 _AGAIN = "the same command again goes on where it was"
 
 

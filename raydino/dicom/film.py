@@ -31,9 +31,10 @@ from raydino.dicom.decode import read_pixels
 from raydino.dicom.header import FilmHeader, read_film_header
 from raydino.dicom.pixels import Film, PixelRecipe, Rendered, render_dicom, render_image
 from raydino.dicom.screen import SMALLEST_SHARE, Rejected, Screening, require_chest_radiograph, require_size
-from raydino.readers.base import MaskMaker, RawPixels, SourceImage
+from raydino.readers.base import MaskMaker, RawPixels, SourceGone, SourceImage
 from raydino.readers.mask_source import MaskSource
 
+SOURCE_GONE = "source_gone"  # a reason that is none of the film's: ``collect`` stops the run
 PREVIEW_SIDE = 64  # pixels of a rejected film's preview
 PREVIEWED = (
     "not_chest",
@@ -124,6 +125,8 @@ def read_film(work: Work, image: SourceImage) -> Reading:
         sizes = (header.rows or 0, header.cols or 0)
         masks = _mask_files(work, image, header.sop_instance_uid)
         return Reading(header, _stored(rendered, sizes, masks, text), source_bits=header.bits_stored)
+    except SourceGone as gone:
+        return Reading(reason=SOURCE_GONE, detail=gone.strerror)
     except Rejected as rejected:
         return Reading(header, reason=rejected.reason, detail=rejected.detail)
     except Exception as error:  # a file can be broken in any way; its message could quote the file
@@ -168,6 +171,8 @@ def _opened(image: SourceImage) -> BinaryIO:
             return image.opener()
         assert image.path is not None
         return image.path.open("rb")
+    except SourceGone:
+        raise
     except OSError as error:
         raise Rejected("unreadable", f"cannot be opened ({error.strerror})") from None
 

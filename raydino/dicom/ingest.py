@@ -35,7 +35,7 @@ from raydino.dicom.store import store
 from raydino.dicom.summary import Summary, summarise
 from raydino.dicom.workplace import Workplace, disk_errors, path_beside
 from raydino.errors import UserError
-from raydino.readers.base import Reader, ReaderOptions, Uncertain, open_reader
+from raydino.readers.base import Reader, ReaderOptions, Uncertain, cohort_of, open_reader
 from raydino.readers.film_table import FilmTable
 from raydino.readers.mask_source import MaskSource, open_masks
 from raydino.readers.report_table import ReportTable
@@ -76,11 +76,6 @@ class _Given:
     masks: MaskSource | None
     key_path: Path
     key: bytes
-
-    @property
-    def cohort(self) -> str:
-        """Where the films come from, whichever way they came: a reader of DICOM from elsewhere says so."""
-        return getattr(self.reader, "cohort", self.reader_name)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -207,7 +202,7 @@ def _write(out: Path, given: _Given, options: IngestOptions, place: Workplace, s
             directory,
             place,
             total=summary.images,
-            source=given.cohort,
+            source=cohort_of(given.reader_name, given.reader),
             labels=given.labels,
             pseudonyms=Pseudonyms(given.key),
             retain_institution=options.retain_institution,

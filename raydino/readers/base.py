@@ -6,8 +6,11 @@ register theirs in the entry-point group ``raydino.readers``.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
@@ -18,10 +21,39 @@ from raydino.errors import UserError
 from raydino.registry import Registry
 
 # Called in a worker process, so they must be picklable: an instance of a frozen dataclass with ``__call__``.
-# They raise OSError (its strerror becomes the reason's detail) where the source does not give the bytes.
+# They raise OSError (its strerror becomes the reason's detail) where the source does not give the bytes,
+# and SourceGone where that is no fault of the film.
 Opener = Callable[[], BinaryIO]  # seekable
 MaskMaker = Callable[[], npt.NDArray[np.bool_]]  # [rows, cols] of the source image
 Uncertain = Literal["unknown", "present", "absent"]
+LARGEST_FILE_BYTES = 256 * 2**20  # that is taken into memory whole; the largest films have some 100 MB
+
+
+class SourceGone(ConnectionError):
+    """The source itself stopped serving (an outage, a login that ran out): the run stops, no film is rejected."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EHOSTUNREACH, why)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Opens nothing: a file that is there but isn't read. ``why`` quotes neither names nor values."""
+
+    why: str
+
+    def __call__(self) -> BinaryIO:
+        raise OSError(errno.EIO, self.why)
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """Opens a file of this machine."""
+
+    path: Path
+
+    def __call__(self) -> BinaryIO:
+        return self.path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -102,6 +134,10 @@ READERS = Registry(
     "raydino.readers",
     {
         "images": "raydino.readers.image_table:ImageTable",
+        "archive": "raydino.readers.archive_file:ArchiveFile",
+        "dicomweb": "raydino.readers.dicomweb:DicomWeb",
+        "dimse": "raydino.readers.dimse:Dimse",
+        "remote": "raydino.readers.remote:Remote",
         "mimic-cxr": "raydino.readers.mimic_cxr:MimicCxr",
         "mimic-cxr-jpg": "raydino.readers.mimic_cxr:MimicCxrJpg",
         "chexpert": "raydino.readers.chexpert:CheXpert",
@@ -136,9 +172,30 @@ def open_reader(source: str, name: str | None = None, options: ReaderOptions | N
         names = sorted(READERS.plugins(), key=lambda reader: reader == "dicom")
         name = next((n for n in names if READERS.get(n).recognises(source)), None)
     if name is None:
-        what = "is a file that no reader knows" if Path(source).exists() else "no such file or directory"
-        raise UserError(what, where=source, remedy="pass the top folder of an archive")
+        what = "is a file that no reader knows" if os.path.exists(source) else "no such file or directory"
+        if "://" in source:
+            what = "no reader knows this kind of address"
+        remedy = "pass the top folder of an archive, a zip or tar file, or an address as in docs/sources.md"
+        raise UserError(what, where=source, remedy=remedy)
     return name, READERS.get(name)(source, options)
+
+
+def cohort_of(name: str, reader: Reader) -> str:
+    """What the manifest's ``source`` column says: the cohort, whichever way its films came.
+
+    Readers that only bring DICOM from elsewhere have an attribute ``cohort``; so a film has the same
+    row whether it lay in a folder, in a zip or in a PACS.
+    """
+    return getattr(reader, "cohort", name)
+
+
+def refuse_table(name: str, options: ReaderOptions) -> None:
+    """Raises UserError where a reader of DICOM is given the list of an image source."""
+    if options.table is not None:
+        raise UserError(
+            f"--images-csv is for image files, and the {name} reader was chosen",
+            remedy="leave one of the two out; labels of DICOM files come with --labels",
+        )
 
 
 def require_directory(source: str) -> Path:
@@ -148,3 +205,10 @@ def require_directory(source: str) -> Path:
         what = "is a file, not a directory" if path.exists() else "no such directory"
         raise UserError(what, where=path, remedy="pass the top folder of an archive")
     return path
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Raises UserError where one of ``modules``, which come with the extra, is not installed."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise UserError(f"this source needs {module}", remedy=f"pip install 'raydino[{extra}]'")

@@ -7,8 +7,9 @@ an unreadable one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from raydino.errors import UserError
 from raydino.readers.base import ReaderOptions, SourceImage, require_directory
@@ -43,7 +44,7 @@ class ImageTable:
 
     @classmethod
     def recognises(cls, source: str) -> bool:
-        return (Path(source) / TABLE_NAME).is_file()
+        return os.path.isfile(os.path.join(source, TABLE_NAME))
 
     def total(self) -> int | None:
         return len(self._rows)
