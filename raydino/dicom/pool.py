@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -23,6 +24,7 @@ from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+_LONGEST_TMPDIR = 60  # of the 104 bytes that macOS has for a socket's path; the rest is for multiprocessing's names
 _READY = "ready"
 _START_SECONDS = 120.0
 _ALARM_SECONDS = 30.0  # after the time is up: nobody is left to end the process
@@ -158,8 +160,12 @@ class Worker(Generic[Job, Result]):
 
 
 def _context(function: Callable[..., object]) -> BaseContext:
-    """forkserver where there is one (a clean parent, quick starts), else spawn; never a plain fork."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """forkserver where there is one (a clean parent, quick starts), else spawn; never a plain fork.
+
+    The fork server listens at a socket in the folder for temporary files, and a socket's path must be short.
+    """
+    is_short = len(tempfile.gettempdir()) <= _LONGEST_TMPDIR
+    if "forkserver" not in multiprocessing.get_all_start_methods() or not is_short:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     module = getattr(function, "func", function).__module__

@@ -147,6 +147,8 @@ def disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # none of the system's, so none of the disk's
+            raise
         what = "the disk is full" if error.errno in _FULL else f"cannot be written ({error.strerror or 'unknown'})"
     except sqlite3.DatabaseError as error:
         if not _is_of_the_disk(error):

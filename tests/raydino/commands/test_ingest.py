@@ -63,7 +63,7 @@ def test_an_existing_dataset_needs_overwrite(images: Path, tmp_path: Path) -> No
 
 def test_an_address_that_no_reader_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["ingest", "gopher://old.example/films", "--out", str(tmp_path / "d")]) == 2
-    assert "gopher://old.example/films: no such file or directory" in capsys.readouterr().err
+    assert "gopher://old.example/films: no reader knows this kind of address" in capsys.readouterr().err
 
 
 def test_the_help_comes_without_the_heavy_libraries() -> None:

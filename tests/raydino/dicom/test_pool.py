@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,11 @@ def test_stopping_early_ends_the_workers() -> None:
 def test_a_worker_that_cannot_start_is_our_fault() -> None:
     with pytest.raises(RuntimeError, match="did not start"):
         list(process_map(abs, [1], workers=1, timeout_seconds=5.0, prepare=os.abort))
+
+
+def test_a_long_folder_for_temporary_files_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork server's socket would have too long a path."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert dict(process_map(abs, [-1, -2], workers=1, timeout_seconds=20.0, prepare=int)) == {-1: 1, -2: 2}

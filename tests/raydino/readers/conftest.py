@@ -1,4 +1,4 @@
-"""Sources to read from: trees of files in a layout, a synthetic archive, a real Orthanc that holds it, a scripted server."""
+"""Sources to read from: trees in a layout, a synthetic archive, a real Orthanc that holds it, a scripted web server."""
 
 from __future__ import annotations
 
