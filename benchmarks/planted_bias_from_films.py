@@ -70,8 +70,8 @@ def is_shadow(gaps: pd.DataFrame) -> pd.Series:
     """Whether a gap's films overlap the planted stratum, in a label that the planted finding decides."""
     touched = gaps["label"].isin([PLANTED_FINDING, NO_FINDING])
     other_groups = {"M", next(s for s in ("Northgate Hospital", "Lakeside Clinic") if s != PLANTED_SITE.name)}
-    apart = gaps["stratum"].map(lambda name: bool(other_groups & set(name.split(" × "))))
-    return touched & ~apart
+    overlaps = [not other_groups & set(name.split(" × ")) for name in gaps["stratum"]]
+    return touched & overlaps
 
 
 def main() -> None:

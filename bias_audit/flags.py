@@ -32,6 +32,19 @@ def benjamini_hochberg(p_value: Floats) -> Floats:
     return adjusted
 
 
+def adjusted_p_values(gaps: pd.DataFrame) -> Floats:
+    """Benjamini–Hochberg over all tests of ``gaps`` (label, metric, axis, p_value), each counted once.
+
+    Of an axis of two strata either is the rest of the other: the same test twice, with one p-value.
+    """
+    question = [gaps[column] for column in ("label", "metric", "axis")]
+    in_axis = gaps.groupby(question, sort=False)
+    is_mirror = (in_axis["p_value"].transform("size") == 2) & (in_axis.cumcount() == 1)
+    once = benjamini_hochberg(gaps["p_value"].where(~is_mirror).to_numpy(np.float64))
+    of_pair = pd.Series(once, gaps.index).groupby(question, sort=False).transform("first")
+    return np.where(is_mirror, of_pair, once)
+
+
 def flag_gaps(
     gaps: pd.DataFrame,
     by_label: dict[str, LabelRows],
@@ -51,7 +64,7 @@ def flag_gaps(
     """
     gaps = gaps.copy()
     recipe = config.recipe
-    gaps["p_adjusted"] = benjamini_hochberg(gaps["p_value"].to_numpy(np.float64))
+    gaps["p_adjusted"] = adjusted_p_values(gaps)
     sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= recipe.margin)
     gaps["explained_by"] = pd.Series([None] * len(gaps), index=gaps.index, dtype=object)
     gaps["flagged"] = sure
@@ -65,7 +78,7 @@ def flag_gaps(
             gaps.loc[row, "flagged"] = not mirrors
             source[row] = root
     own = gaps.index.difference(list(source))
-    gaps.loc[own, "p_adjusted"] = benjamini_hochberg(gaps.loc[own, "p_value"].to_numpy(np.float64))
+    gaps.loc[own, "p_adjusted"] = adjusted_p_values(gaps.loc[own])
     gaps.loc[own, "flagged"] &= gaps.loc[own, "p_adjusted"] < recipe.alpha
     for row, root in source.items():
         gaps.loc[row, "flagged"] &= gaps.loc[root, "flagged"]

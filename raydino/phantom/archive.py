@@ -31,7 +31,7 @@ from raydino.phantom.studio import Film, take_film
 from raydino.tracking import track
 
 ARCHIVE = Schema("archive", 1)
-GENERATOR_VERSION = 2  # raised whenever the same seed gives other bytes
+GENERATOR_VERSION = 3  # raised whenever the same seed gives other bytes
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]  # fast
 _UNKNOWN_SHARE = 0.04  # of labels, at random
 _PATIENTS, _FILMS, _LABELS, _REPORTS, _ODD = range(5)  # streams of randomness

@@ -20,7 +20,7 @@ LABELS = (NO_FINDING, *FINDINGS)
 NO_FINDING_SHARE = 0.40
 _COUNT_SHARES = (0.60, 0.28, 0.12)  # one, two or three findings in the others
 # Effusion is the most common: the planted bias must be measurable in one stratum of a small test split.
-_WEIGHTS = {CARDIOMEGALY: 1.0, EFFUSION: 2.2, PNEUMOTHORAX: 0.9, CONSOLIDATION: 1.0, NODULE: 0.8}
+_WEIGHTS = {CARDIOMEGALY: 1.0, EFFUSION: 2.6, PNEUMOTHORAX: 0.9, CONSOLIDATION: 1.0, NODULE: 0.8}
 # Lobes: name, lowest and highest v of the centre, reach in v, and where a fissure cuts the opacity off.
 LOBES = {
     RIGHT: {"upper": (0.20, 0.34), "middle": (0.62, 0.74), "lower": (0.72, 0.90)},
@@ -165,4 +165,4 @@ def _nodule(rng: np.random.Generator, side: int, wet: set[int], ctr: float) -> N
     else:
         heart = (1.34 if side == LEFT else 0.67) * ctr
         u = rng.uniform(np.clip(heart + 0.08, 0.48, 0.84) if v > 0.42 else 0.48, 0.86)
-    return Nodule(side, float(u), v, float(rng.uniform(8.0, 30.0)))
+    return Nodule(side, float(u), v, float(rng.uniform(14.0, 30.0)))
