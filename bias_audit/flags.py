@@ -32,17 +32,20 @@ def benjamini_hochberg(p_value: Floats) -> Floats:
     return adjusted
 
 
-def adjusted_p_values(gaps: pd.DataFrame) -> Floats:
-    """Benjamini–Hochberg over all tests of ``gaps`` (label, metric, axis, p_value), each counted once.
+def questions(gaps: pd.DataFrame) -> pd.Series:
+    """A number a row, the same for rows that are one test.
 
     Of an axis of two strata either is the rest of the other: the same test twice, with one p-value.
     """
-    question = [gaps[column] for column in ("label", "metric", "axis")]
-    in_axis = gaps.groupby(question, sort=False)
-    is_mirror = (in_axis["p_value"].transform("size") == 2) & (in_axis.cumcount() == 1)
-    once = benjamini_hochberg(gaps["p_value"].where(~is_mirror).to_numpy(np.float64))
-    of_pair = pd.Series(once, gaps.index).groupby(question, sort=False).transform("first")
-    return np.where(is_mirror, of_pair, once)
+    in_axis = gaps.groupby(["label", "metric", "axis"], sort=False)["p_value"]
+    is_mirror = (in_axis.transform("size") == 2) & (in_axis.cumcount() == 1)
+    return (~is_mirror).cumsum()  # the two stand one after the other
+
+
+def adjusted_p_values(p_value: pd.Series, question: pd.Series) -> pd.Series:
+    """Benjamini–Hochberg over tests, each counted once."""
+    once = benjamini_hochberg(p_value.where(~question.duplicated()).to_numpy(np.float64))
+    return pd.Series(once, p_value.index).groupby(question).transform("first")
 
 
 def flag_gaps(
@@ -64,7 +67,8 @@ def flag_gaps(
     """
     gaps = gaps.copy()
     recipe = config.recipe
-    gaps["p_adjusted"] = adjusted_p_values(gaps)
+    question = questions(gaps)
+    gaps["p_adjusted"] = adjusted_p_values(gaps["p_value"], question)
     sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= recipe.margin)
     gaps["explained_by"] = pd.Series([None] * len(gaps), index=gaps.index, dtype=object)
     gaps["flagged"] = sure
@@ -78,7 +82,7 @@ def flag_gaps(
             gaps.loc[row, "flagged"] = not mirrors
             source[row] = root
     own = gaps.index.difference(list(source))
-    gaps.loc[own, "p_adjusted"] = adjusted_p_values(gaps.loc[own])
+    gaps.loc[own, "p_adjusted"] = adjusted_p_values(gaps.loc[own, "p_value"], question[own])
     gaps.loc[own, "flagged"] &= gaps.loc[own, "p_adjusted"] < recipe.alpha
     for row, root in source.items():
         gaps.loc[row, "flagged"] &= gaps.loc[root, "flagged"]

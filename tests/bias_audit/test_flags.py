@@ -6,7 +6,7 @@ import pytest
 
 from bias_audit.audit import AuditResult, audit
 from bias_audit.axes import choose_axes
-from bias_audit.flags import adjusted_p_values, benjamini_hochberg
+from bias_audit.flags import adjusted_p_values, benjamini_hochberg, questions
 from bias_audit.inputs import table_of
 from bias_audit.planted import PLANTED_LABEL, Simulation, simulate
 from bias_audit.settings import AuditConfig, Recipe
@@ -33,7 +33,10 @@ def test_two_strata_that_mirror_each_other_are_one_test() -> None:
     axes = ["sex", "sex", "site", "site", "site"]
     gaps = pd.DataFrame({"label": "x", "metric": "auroc", "axis": axes, "p_value": [0.01, 0.01, 0.03, 0.5, np.nan]})
     # three tests: .01 × 3/1, .03 × 3/2, .5 × 3/3
-    assert adjusted_p_values(gaps) == pytest.approx([0.03, 0.03, 0.045, 0.5, np.nan], nan_ok=True)
+    assert questions(gaps).tolist() == [1, 1, 2, 3, 4]
+    assert adjusted_p_values(gaps["p_value"], questions(gaps)).to_numpy() == pytest.approx(
+        [0.03, 0.03, 0.045, 0.5, np.nan], nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
