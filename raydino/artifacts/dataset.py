@@ -3,6 +3,7 @@
 ``manifest.parquet`` has one row a source image, rejected ones included (``status``, ``reason``), so
 that nothing vanishes. Demographics stand apart from the manifest: training needs none.
 ``masks/<structure>/<sample_id>.png`` are 0/255 at the stored film's size; no file means unknown.
+``previews/<sample_id>.png`` are small pictures of rejected films, where they were asked for.
 The header's ``config`` holds ``pixels`` (the pixel recipe), ``labels`` (ordered) and ``structures``.
 """
 

@@ -80,6 +80,10 @@ SmallestSide = Annotated[
     int | None,
     typer.Option(min=1, help="Pixels that a film's shorter side must have. Default: a quarter of --shorter-side."),
 ]
+Previews = Annotated[
+    bool,
+    typer.Option("--previews", help="Keep small pictures of rejected films, for the contact sheet of raydino inspect."),
+]
 RetainInstitution = Annotated[
     bool, typer.Option("--retain-institution", help="Keep institution names (PS3.15 option) as the site.")
 ]
@@ -112,6 +116,7 @@ def ingest(
     keep: Keep = None,
     burned_in: BurnedIn = "reject",
     smallest_side: SmallestSide = None,
+    previews: Previews = False,
     retain_institution: RetainInstitution = False,
     split_seed: SplitSeed = 0,
     workers: Workers = None,
@@ -153,6 +158,7 @@ def ingest(
         key=key,
         crosswalk=crosswalk,
         screening=Screening.of(keep or (), burned_in, smallest_side),
+        previews=previews,
         retain_institution=retain_institution,
         split_seed=split_seed,
         workers=workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(2)),

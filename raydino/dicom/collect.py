@@ -80,5 +80,6 @@ def _record(listed: Listed, outcome: Reading | WorkerFailed, sidecars: Sidecars,
         reading = Reading(reading.header, reason="unreadable", detail="the file changed while it was read")
     film, spool = reading.film, place.spool
     masks = {structure: spool.put(mask) for structure, mask in film.masks.items()} if film else {}
-    png = spool.put(film.png) if film else None
+    picture = film.png if film else reading.preview
+    png = spool.put(picture) if picture else None
     place.journal.record(listed.id, entry_of(listed.image, reading, sidecars), png, masks, spool.end)

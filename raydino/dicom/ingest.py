@@ -58,6 +58,7 @@ class IngestOptions:
     key: Path | None = None
     crosswalk: Path | None = None
     screening: Screening = field(default_factory=Screening)
+    previews: bool = False
     retain_institution: bool = False
     split_seed: int = 0
     workers: int = 1
@@ -118,7 +119,7 @@ def ingest(source: str | Path, out: Path, options: IngestOptions) -> Summary:
 
 
 def _work(given: _Given, options: IngestOptions) -> Work:
-    return Work(options.recipe, given.masks, options.screening, identify=given.sidecars.with_reports)
+    return Work(options.recipe, given.masks, options.screening, options.previews, given.sidecars.with_reports)
 
 
 def _opened(source: str, out: Path, options: IngestOptions) -> _Given:
@@ -170,6 +171,7 @@ def _settings(given: _Given, options: IngestOptions) -> dict[str, str]:
         "--reader": given.reader_name,
         "--shorter-side or --bits": sorted(options.recipe.resolved().items()),
         "--keep, --burned-in or --smallest-side": sorted(options.screening.resolved().items()),
+        "--previews": options.previews,
         "--uncertain": options.uncertain,
         "--with-reports": given.sidecars.with_reports,
         "--images-csv": _content(options.images_csv),

@@ -66,7 +66,7 @@ class Row:
     split: str | None
     duplicate_of: str | None
     entry: Entry
-    png: Span | None
+    png: Span | None  # the film, or the preview of a rejected one
     masks: Mapping[str, Span]
 
     @property

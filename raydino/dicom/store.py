@@ -8,6 +8,7 @@ from pathlib import Path
 from raydino.artifacts.dataset import DEMOGRAPHICS, LABELS, MANIFEST, REPORTS
 from raydino.artifacts.images import Location, ShardWriter
 from raydino.dicom.deidentify import Pseudonyms, told_age
+from raydino.dicom.film import PREVIEWED
 from raydino.dicom.journal import Row
 from raydino.dicom.spool import Span
 from raydino.dicom.workplace import Workplace
@@ -42,7 +43,14 @@ def store(
                 if row.entry.report:
                     study_id = pseudonyms.study(row.entry.study or "")
                     reports.append({"sample_id": row.sample_id, "study_id": study_id, "text": row.entry.report})
+            elif row.png and row.entry.reason in PREVIEWED:
+                _write_preview(directory / "previews", row.sample_id, place.spool.get(row.png))
             manifest.append(_manifest_row(row, location, source, pseudonyms))
+
+
+def _write_preview(folder: Path, sample_id: str, png: bytes) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{sample_id}.png").write_bytes(png)
 
 
 def _write_masks(directory: Path, sample_id: str, masks: Mapping[str, Span], place: Workplace) -> None:

@@ -249,3 +249,15 @@ def test_an_existing_dataset_is_not_touched(archive: Path, tmp_path: Path) -> No
     ingest(archive, tmp_path / "out", options())
     with pytest.raises(UserError, match="already exists"):
         ingest(archive, tmp_path / "out", options())
+
+
+def test_previews_of_rejected_films_when_asked_for(tmp_path: Path, write_dicom: Any) -> None:
+    root = tmp_path / "source"
+    write_dicom(root / "chest.dcm")
+    write_dicom(root / "hand.dcm", BodyPartExamined="HAND")
+    ingest(root, tmp_path / "without", options())
+    assert not (tmp_path / "without" / "previews").exists()
+    ingest(root, tmp_path / "with", options(previews=True))
+    manifest = Dataset.open(tmp_path / "with").manifest
+    (rejected,) = manifest.loc[manifest["reason"] == "not_chest", "sample_id"]
+    assert [path.stem for path in (tmp_path / "with" / "previews").iterdir()] == [rejected]
