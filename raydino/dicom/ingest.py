@@ -195,6 +195,7 @@ def _write(out: Path, given: _Given, options: IngestOptions, place: Workplace, s
         "labels": list(given.labels),
         "structures": list(summary.masks),
         "reader": given.reader_name,
+        "uncertain": options.uncertain,
         "split": {"seed": options.split_seed, "fractions": FRACTIONS},
         "retain_institution": options.retain_institution,
         "screening": options.screening.resolved(),
