@@ -24,6 +24,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -71,7 +72,7 @@ def is_shadow(gaps: pd.DataFrame) -> pd.Series:
     touched = gaps["label"].isin([PLANTED_FINDING, NO_FINDING])
     other_groups = {"M", next(s for s in ("Northgate Hospital", "Lakeside Clinic") if s != PLANTED_SITE.name)}
     overlaps = [not other_groups & set(name.split(" × ")) for name in gaps["stratum"]]
-    return touched & overlaps
+    return touched & np.array(overlaps, bool)
 
 
 def main() -> None:
