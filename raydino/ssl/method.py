@@ -47,8 +47,25 @@ class Targets(NamedTuple):
     patches: Tensor
 
 
+class StudentOutput(NamedTuple):
+    """What the student says of B films.
+
+    cls [2B, D] and patches [2B, h, w, D] of the (masked) global crops before the heads; prototype scores
+    of the globals' class tokens [2B, K], of the locals' [L·B, K] and of the M masked patches [M, K].
+    """
+
+    cls: Tensor
+    patches: Tensor
+    global_scores: Tensor
+    local_scores: Tensor
+    patch_scores: Tensor
+
+
 class Network(nn.Module):
-    """A backbone with its two heads: the student is one, the teacher another."""
+    """A backbone with its two heads: the student is one, the teacher another.
+
+    ``forward`` is the student's whole pass, so that a wrapper for several processes sees one call a step.
+    """
 
     def __init__(self, vit: ViTConfig, head: HeadConfig) -> None:
         super().__init__()
@@ -63,6 +80,14 @@ class Network(nn.Module):
         self.dino_head.initialise(generator)
         self.ibot_head.initialise(generator)
         return self
+
+    def forward(self, global_crops: Tensor, masks: Tensor, local_crops: Tensor) -> StudentOutput:
+        """Normalised crops; ``masks`` bool [2B, N] of the globals' patches."""
+        seen = self.backbone(global_crops, masks)
+        global_scores = self.dino_head(seen.cls)
+        local_scores = self.dino_head(self.backbone(local_crops).cls) if len(local_crops) else global_scores[:0]
+        patch_scores = self.ibot_head(seen.patches.flatten(1, 2)[masks])
+        return StudentOutput(seen.cls, seen.patches, global_scores, local_scores, patch_scores)
 
 
 class DinoV2(nn.Module):
@@ -93,20 +118,14 @@ class DinoV2(nn.Module):
         n_films = len(global_crops) // 2
         targets = self._targets(global_crops, masks, teacher_temperature)
 
-        student = self.student
-        seen = student.backbone(global_crops, masks)
-        global_scores = student.dino_head(seen.cls).unflatten(0, (2, n_films))
-        if len(local_crops):
-            local_scores = student.dino_head(student.backbone(local_crops).cls).unflatten(0, (-1, n_films))
-        else:
-            local_scores = global_scores[:0]
-        dino_global, dino_local = dino_loss(targets.cls, global_scores, local_scores)
-
-        patch_scores = student.ibot_head(seen.patches.flatten(1, 2)[masks])
+        seen = self.student(global_crops, masks, local_crops)
+        dino_global, dino_local = dino_loss(
+            targets.cls, seen.global_scores.unflatten(0, (2, n_films)), seen.local_scores.unflatten(0, (-1, n_films))
+        )
         masked_per_crop = masks.sum(dim=1)
         patch_weights = (1.0 / masked_per_crop.clamp_min(1))[:, None].expand_as(masks)[masks]
         # DINOv2's code scales by 2 global crops and divides by 2 of them: the factor is 1.
-        ibot = ibot_loss(targets.patches, patch_scores, patch_weights, n_images=len(masks))
+        ibot = ibot_loss(targets.patches, seen.patch_scores, patch_weights, n_images=len(masks))
 
         koleo = sum((koleo_loss(cls) for cls in seen.cls.chunk(2)), torch.zeros((), device=masks.device))
         terms = {
