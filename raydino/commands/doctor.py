@@ -8,9 +8,7 @@ from collections.abc import Iterator
 _EXTRAS = {
     "cuda": ("xformers", "an attention backend on CUDA"),
     "dask": ("distributed", "ingest over a cluster"),
-    "ray": ("ray", "ingest over a Ray cluster"),
     "export": ("onnx", "ONNX export of encoders"),
-    "pdf": ("weasyprint", "the audit report as PDF"),
     "ocr": ("rapidocr", "burned-in text"),
     "jpeg12": ("libjpeg", "12-bit JPEG (GPLv3)"),
 }
