@@ -7,6 +7,7 @@ from collections.abc import Iterator
 # Extra of pyproject.toml → the module that shows that it is there, and what it is for.
 _EXTRAS = {
     "cuda": ("xformers", "an attention backend on CUDA"),
+    "pacs": ("pynetdicom", "ingest from a PACS by DICOMweb and DIMSE"),
     "dask": ("distributed", "ingest over a cluster"),
     "export": ("onnx", "ONNX export of encoders"),
     "ocr": ("rapidocr", "burned-in text"),
