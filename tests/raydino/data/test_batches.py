@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from raydino.data.augment.crop_resize import CropResize
-from raydino.data.batches import StepBatches, batches
+from raydino.data.batches import StepBatches
+from raydino.data.loader import batches
 from raydino.data.films import Films
 from raydino.testing.tiny import tiny_dataset
 
@@ -43,7 +44,7 @@ def test_every_film_once_an_epoch(tmp_path):
     dataset = tiny_dataset(tmp_path / "d")
     films = Films(dataset, dataset.sample_ids("train"))
     n = len(films)
-    order = [source(films)._film_at(position) for position in range(3 * n)]
+    order = [ShuffledEpochs(len(films), 0).film_at(position) for position in range(3 * n)]
     for epoch in range(3):
         assert sorted(order[epoch * n : (epoch + 1) * n]) == list(range(n))
     assert order[:n] != order[n : 2 * n]
