@@ -53,7 +53,7 @@ class MultiCrop(Config):
 
 def unit_range(film: Tensor) -> Tensor:
     """[rows, cols] of integers over their whole range as float32 in 0..1; floats stay as they are."""
-    return film if film.is_floating_point() else film.float() / _TOP[film.dtype]
+    return film if film.is_floating_point() else film.float().div_(_TOP[film.dtype])
 
 
 def resize(image: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -1,8 +1,8 @@
 """Films in memory that processes share: one budget, what one puts another gets, and nothing torn."""
 
+import copy
 import multiprocessing
 import os
-import pickle
 
 import numpy as np
 import pytest
@@ -11,9 +11,8 @@ from raydino.data.film_cache import FilmCache
 from raydino.errors import UserError
 
 RNG = np.random.default_rng(0)
-FILMS = [
-    RNG.integers(0, np.iinfo(d).max, s, d) for s, d in (((5, 7), np.uint8), ((4, 9), np.uint16), ((6, 6), np.uint8))
-]
+_KINDS = (((5, 7), np.uint8), ((4, 9), np.uint16), ((6, 6), np.uint8))
+FILMS = [RNG.integers(0, np.iinfo(dtype).max, shape, dtype) for shape, dtype in _KINDS]
 
 
 def test_films_come_back_as_they_were_and_read_only():
@@ -69,7 +68,7 @@ def test_many_writers_tear_nothing():
     assert all(np.array_equal(film, films[i]) for i, film in enumerate(kept) if film is not None)
 
 
-@pytest.mark.parametrize("cache", [FilmCache(3, 0), FilmCache(0, 1000), pickle.loads(pickle.dumps(FilmCache(3, 1000)))])
+@pytest.mark.parametrize("cache", [FilmCache(3, 0), FilmCache(0, 1000), copy.copy(FilmCache(3, 1000))])
 def test_a_cache_that_keeps_nothing(cache):
     cache.put(0, FILMS[0])
     assert cache.get(0) is None
