@@ -94,6 +94,8 @@ class StepBatches(TorchDataset[Batch]):
 
     def drawn(self, item: int) -> DrawnBatch:
         """The batch before its views are made."""
+        if not 0 <= item < len(self):
+            raise IndexError(item)
         step = self._first_step + item
         films, plans, indices = [], [], []
         for place in self._mine:

@@ -2,8 +2,8 @@
 
 Crops at random scales; then to each view by itself: flip (p 0.5), brightness and contrast (p 0.8),
 blur (p 1.0 / 0.1 / 0.5 for the first global, second global, local), solarize (p 0.2, second global).
-For reproducing the papers: a flipped chest is another patient (situs inversus) and mirrors the side marker,
-so no recipe of ours for chest films uses it.
+For reproducing the papers: a flipped chest is another patient (situs inversus), and solarisation another modality;
+the policy for chest films is ``cxr``.
 """
 
 from __future__ import annotations

@@ -55,6 +55,12 @@ def test_crops_are_of_the_film_that_is_told(films):
         assert torch.equal(batch.local_crops[row::4], views.local_crops)
 
 
+def test_it_ends(films):
+    assert len(list(source(films, first_step=9))) == 3
+    with pytest.raises(IndexError):
+        source(films)[12]
+
+
 def test_seeds_and_steps_differ(films):
     first = source(films)[0]
     assert torch.equal(first.global_crops, source(films)[0].global_crops)

@@ -2,14 +2,15 @@
 
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from raydino.data.augment.original import Original
-from raydino.data.batches import StepBatches
+from raydino.data.batches import Batch, StepBatches
 from raydino.data.films import Films
-from raydino.data.loader import batches, explaining_dead_workers
+from raydino.data.loader import _ahead_on_a_stream, batches, explaining_dead_workers
 from raydino.errors import UserError
 from raydino.testing.tiny import tiny_dataset
 
@@ -25,7 +26,7 @@ def source(films, *, first_step=0, policy=POLICY):
     return StepBatches(films, policy, batch_size=4, patch_size=8, seed=0, first_step=first_step, last_step=12)
 
 
-@pytest.mark.parametrize("n_workers", [0, 1, 3])
+@pytest.mark.parametrize("n_workers", [0, 1, 2])
 @pytest.mark.parametrize("augment_on", ["workers", "device"])
 def test_any_way_gives_the_same(dataset, n_workers, augment_on):
     films = Films(dataset, dataset.sample_ids("train"))
@@ -80,6 +81,36 @@ def test_a_dead_worker_is_one_line(dataset):
 def test_other_errors_stay_what_they_are():
     with pytest.raises(RuntimeError, match="something else"), explaining_dead_workers():
         raise RuntimeError("something else")
+
+
+def test_one_batch_ahead_on_a_stream_loses_none(monkeypatch):
+    """The order of things, with streams that do nothing; real ones are in the next test."""
+    told = []
+
+    class Stream:
+        def __init__(self, device=None):
+            pass
+
+        def wait_stream(self, other):
+            told.append("wait")
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda *_: told.append("record"))
+    made = [Batch(*(torch.full((1,), float(number)) for _ in range(4))) for number in range(3)]
+
+    def making():
+        for number, batch in enumerate(made):
+            told.append(f"make {number}")
+            yield batch
+
+    for number, batch in enumerate(_ahead_on_a_stream(making(), torch.device("cuda"))):
+        assert batch is made[number]
+        told.append(f"train {number}")
+    handed = ["wait", *["record"] * 4]
+    expected = ["make 0", *handed, "make 1", "train 0", *handed, "make 2", "train 1", *handed, "train 2"]
+    assert told == expected
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
