@@ -7,12 +7,59 @@ Half of the global crops are masked; the masked share of each is drawn from its 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from raydino.config import Config
 
 MIN_BLOCK_PATCHES = 4
 MAX_ASPECT = 1 / 0.3
+
+
+class Masking(Config):
+    """``probability`` is the share of global crops that are masked: 0 masks none, as distillation wants it.
+
+    ``ratio_min`` and ``ratio_max`` bound the share of a masked crop's patches.
+    """
+
+    probability: float = Field(default=0.5, ge=0, le=1)
+    ratio_min: float = Field(default=0.1, ge=0, le=1)
+    ratio_max: float = Field(default=0.5, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Masking:
+        if self.ratio_min > self.ratio_max:
+            raise ValueError(f"ratio_min {self.ratio_min} is above ratio_max {self.ratio_max}")
+        return self
+
+
+def batch_masks(
+    n_crops: int,
+    grid: int,
+    rng: np.random.Generator,
+    masking: Masking = Masking(),
+    *,
+    only: Iterable[int] | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Masks of a batch's ``n_crops`` global crops, [n_crops, grid²]; crops without a mask are all False.
+
+    ``only`` picks crops: their rows, equal to those of the whole batch, without the work of the others.
+    """
+    n_masked = int(n_crops * masking.probability)
+    edges = np.linspace(masking.ratio_min, masking.ratio_max, n_masked + 1)
+    ratios = np.zeros(n_crops)
+    ratios[rng.permutation(n_crops)[:n_masked]] = rng.uniform(edges[:-1], edges[1:])
+    seeds = rng.integers(2**63, size=n_crops)  # a generator for each crop, so that it does not need the others'
+    crops = range(n_crops) if only is None else list(only)
+    masks = np.zeros((len(crops), grid * grid), bool)
+    for row, crop in zip(masks, crops, strict=True):
+        if ratios[crop] > 0:
+            n_patches = max(1, int(grid * grid * ratios[crop]))
+            row[:] = block_mask(n_patches, grid, np.random.default_rng(seeds[crop])).ravel()
+    return masks
 
 
 def block_mask(n_masked: int, grid: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -46,23 +93,3 @@ def _add_block(mask: npt.NDArray[np.bool_], at_most: int, rng: np.random.Generat
         return False
     block[:] = True
     return True
-
-
-def batch_masks(
-    n_crops: int,
-    grid: int,
-    rng: np.random.Generator,
-    *,
-    probability: float = 0.5,
-    ratio_min: float = 0.1,
-    ratio_max: float = 0.5,
-) -> npt.NDArray[np.bool_]:
-    """[n_crops, grid²]; ``probability`` of the crops are masked, the others are all False."""
-    masks = np.zeros((n_crops, grid * grid), bool)
-    n_masked_crops = int(n_crops * probability)
-    edges = np.linspace(ratio_min, ratio_max, n_masked_crops + 1)
-    rows = rng.permutation(n_crops)[:n_masked_crops]
-    for row, low, high in zip(rows, edges[:-1], edges[1:], strict=True):
-        n_patches = max(1, int(grid * grid * rng.uniform(low, high)))
-        masks[row] = block_mask(n_patches, grid, rng).ravel()
-    return masks

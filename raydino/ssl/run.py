@@ -12,8 +12,9 @@ from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.encoder import EncoderCard
 from raydino.artifacts.header import read_header, refuse_existing
 from raydino.artifacts.run import RUN, start_run
-from raydino.data.batches import StepBatches, batches
+from raydino.data.batches import StepBatches
 from raydino.data.films import Films, mean_std
+from raydino.data.loader import batches
 from raydino.encoder import save_encoder
 from raydino.errors import UserError
 from raydino.ssl.recipe import PretrainConfig

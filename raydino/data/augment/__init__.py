@@ -1,47 +1,57 @@
 """Augmentation policies: one object a policy, one policy a file, never a growing list of flags.
 
-A policy is a frozen config that is called with a film f32 [1, H, W] in 0..1 and a generator, and
-returns ``Views``. The policies of "You don't need data augmentation" (2406.09294, Figure 1) that exist
-here: ``crop`` (crops alone), ``crop_resize`` (crops at random scales), ``dinov2`` (the paper's
-"original": crops at random scales with photometric changes).
+A policy works in two parts. ``draw`` decides everything random about the views of a film from its size
+alone: boxes, flips, factors, as plain arrays, a ``Plan``. ``render`` applies plans to pixels, in torch,
+without randomness; so it gives the same views in a loader's worker and on the accelerator.
+
+The four settings of "You don't need domain-specific data augmentations" (2406.09294, Figure 1):
+``original``, ``shared``, ``crop_resize`` and ``crop``; and ``cxr``, the one made for chest films.
+``raydino.testing.augmentation.check_augmentation`` checks a policy of your own.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
+from torch import Tensor
 
 from raydino.registry import Registry
 
-Image = npt.NDArray[np.float32]
-
 
 class Views(NamedTuple):
-    """The views of one film: global crops [G, 1, S, S] and local crops [L, 1, s, s], float32 in 0..1."""
+    """The views of B films, float32 in 0..1, crop-major: the first views of all films, then the second ones.
 
-    global_crops: Image
-    local_crops: Image
+    global_crops [2B, 1, S, S], local_crops [L·B, 1, s, s].
+    """
+
+    global_crops: Tensor
+    local_crops: Tensor
 
 
 class Augmentation(Protocol):
-    """What a policy has to offer."""
+    """What a policy has to offer. A plan is the policy's own; it must pickle, to travel from a worker."""
 
     global_size: int
     local_size: int
     n_locals: int
 
-    def __call__(self, image: Image, rng: np.random.Generator) -> Views:
-        """The views of one film [1, H, W]."""
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Any:
+        """A plan for the views of a film of ``shape`` (rows, cols)."""
+
+    def render(self, films: Sequence[Tensor], plans: Sequence[Any]) -> Views:
+        """The views of films [rows, cols], uint8, uint16 or float in 0..1, on the films' device."""
 
 
 AUGMENTATIONS = Registry(
     "augmentation policy",
     "raydino.augmentations",
     {
-        "crop": "raydino.data.augment.crop:Crop",
+        "original": "raydino.data.augment.original:Original",
+        "shared": "raydino.data.augment.shared:Shared",
         "crop_resize": "raydino.data.augment.crop_resize:CropResize",
-        "dinov2": "raydino.data.augment.dinov2:DinoV2",
+        "crop": "raydino.data.augment.crop:Crop",
+        "cxr": "raydino.data.augment.cxr:Cxr",
     },
 )

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from raydino.config import Config
-from raydino.data.augment import Image, Views
-from raydino.data.augment.geometry import random_resized_crop
+from raydino.data.augment.boxes import random_resized_boxes
+from raydino.data.augment.multicrop import MultiCrop
+from raydino.data.augment.plan import N_GLOBALS, Plan
 
 Scale = tuple[float, float]
 
 
-class CropResize(Config):
-    """Sizes in pixels, scales as shares of the film's area. 2 global crops, ``n_locals`` local ones."""
+class CropResize(MultiCrop):
+    """Scales are shares of the film's area; the defaults are DINOv2's. A box below the size is enlarged."""
 
-    global_size: int = Field(gt=0)
-    local_size: int = Field(gt=0)
-    n_locals: int = Field(default=8, ge=0)
     global_scale: Scale = (0.32, 1.0)
     local_scale: Scale = (0.05, 0.32)
 
@@ -28,8 +25,7 @@ class CropResize(Config):
                 raise ValueError(f"a scale must be two shares 0 < low <= high <= 1, not {low}, {high}")
         return self
 
-    def __call__(self, image: Image, rng: np.random.Generator) -> Views:
-        global_crops = [random_resized_crop(image, self.global_size, self.global_scale, rng) for _ in range(2)]
-        local_crops = [random_resized_crop(image, self.local_size, self.local_scale, rng) for _ in range(self.n_locals)]
-        shape = (self.n_locals, 1, self.local_size, self.local_size)
-        return Views(np.stack(global_crops), np.reshape(np.asarray(local_crops, np.float32), shape))
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Plan:
+        global_boxes = random_resized_boxes(shape, self.global_scale, N_GLOBALS, rng)
+        local_boxes = random_resized_boxes(shape, self.local_scale, self.n_locals, rng)
+        return Plan(shape, np.concatenate([global_boxes, local_boxes]))

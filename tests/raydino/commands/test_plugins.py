@@ -13,7 +13,7 @@ def test_every_registry_and_its_names(capsys: pytest.CaptureFixture[str]) -> Non
         "command (entry-point group raydino.commands)",
         "raydino.readers",
         "tensorboard",
-        "dinov2",
+        "original",
         "sdpa",
     ):
         assert expected in told

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from raydino.data.films import Films, mean_std, unit_range, whole_film
+from raydino.data.films import Films, PackedFilms, mean_std, unit_range, whole_film
 from raydino.testing.tiny import tiny_dataset
 
 
@@ -41,3 +42,28 @@ def test_a_small_cache_gives_the_same_films(tmp_path):
     for index in (0, 5, 0):
         assert np.array_equal(cached[index], uncached[index])
         assert np.array_equal(cached[index], dataset.film(ids[index]))
+
+
+def test_packed_films_come_out_as_they_went_in():
+    rng = np.random.default_rng(0)
+    films = [rng.integers(0, 256, shape, np.uint8) for shape in ((4, 6), (5, 3), (1, 1))]
+    packed = PackedFilms.of(films)
+    assert packed.pixels.dtype == torch.uint8
+    for film, unpacked in zip(films, packed.unpack(), strict=True):
+        assert np.array_equal(film, unpacked.numpy())
+
+
+def test_packing_two_depths_keeps_the_grey():
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    sixteen = np.arange(256, dtype=np.uint16).reshape(16, 16) * 256
+    one, other = PackedFilms.of([eight, sixteen]).unpack()
+    assert one.dtype == torch.uint16
+    assert np.array_equal(unit_range(one.numpy()), unit_range(eight))
+    assert np.array_equal(other.numpy(), sixteen)
+
+
+def test_a_dataset_that_does_not_know_its_films_sizes(tmp_path):
+    dataset = tiny_dataset(tmp_path / "d")
+    dataset.accepted.loc[dataset.accepted.index[0], "rows"] = np.nan
+    films = Films(dataset, dataset.sample_ids("train"), cache_bytes=10**6)
+    assert np.array_equal(films[1], films[1])

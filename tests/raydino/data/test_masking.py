@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from raydino.data.masking import batch_masks, block_mask
+from raydino.config import parse_config
+from raydino.data.masking import Masking, batch_masks, block_mask
+from raydino.errors import UserError
 
 
 @pytest.mark.parametrize("grid", [4, 6, 16])
@@ -37,3 +39,31 @@ def test_half_of_the_crops_and_a_bin_each():
 
 def test_a_tiny_grid_still_masks_something():
     assert batch_masks(4, 2, np.random.default_rng(0)).any(axis=1).sum() == 2
+
+
+def test_options():
+    masks = batch_masks(40, 16, np.random.default_rng(0), Masking(probability=0.25, ratio_min=0.6, ratio_max=0.8))
+    shares = np.sort(masks.mean(axis=1))
+    assert (shares == 0).sum() == 30
+    assert shares[30] >= 0.6 - 1 / 256
+    assert shares[-1] <= 0.8
+    assert not batch_masks(40, 16, np.random.default_rng(0), Masking(probability=0.0)).any()
+
+
+def test_a_share_of_the_crops_without_the_work_of_the_others():
+    whole = batch_masks(12, 8, np.random.default_rng(4))
+    assert np.array_equal(batch_masks(12, 8, np.random.default_rng(4), only=[7, 0, 11]), whole[[7, 0, 11]])
+    assert len({mask.tobytes() for mask in whole[whole.any(axis=1)]}) == 6  # a draw of its own for each
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ratio_min": 0.6}, "ratio_min 0.6 is above ratio_max 0.5"),
+        ({"probability": 1.5}, "'probability': Input should be less than or equal to 1"),
+        ({"ratio": 0.5}, "did you mean 'ratio_min'|did you mean 'ratio_max'"),
+    ],
+)
+def test_impossible_options(options, message):
+    with pytest.raises(UserError, match=message):
+        parse_config(options, Masking)
