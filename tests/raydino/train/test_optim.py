@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from raydino.nn.vit import ViTConfig
-from raydino.ssl.method import HeadConfig, Network
+from raydino.ssl.network import HeadConfig, Network
 from raydino.train.optim import OptimizerConfig, clip_each, make_optimizer, set_step
 
 CONFIG = OptimizerConfig(peak_lr=1.0, warmup_steps=0, patch_embed_lr_factor=0.2, frozen_prototypes_steps=3)
