@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from raydino.config import Config
 from raydino.data.batches import Batch
 from raydino.nn.vit import VisionTransformer
+from raydino.ssl.assignments import prototypes_used, target_entropy
 from raydino.ssl.centring import MovingAverageConfig, SinkhornConfig, make_centring
 from raydino.ssl.losses.dino import dino_loss
 from raydino.ssl.losses.gram import gram_loss
@@ -45,7 +46,7 @@ class LossWeights(Config):
 
 
 class Targets(NamedTuple):
-    """What the teacher says: cls [2, B, K] and scored patches [M, K], each row a distribution."""
+    """What the teacher says of a micro-batch: cls [2, b, K] and scored patches [M, K], each row a distribution."""
 
     cls: Tensor
     patches: Tensor
@@ -105,12 +106,12 @@ class DinoV2(nn.Module):
     ) -> Iterator[dict[str, Tensor]]:
         """For each micro-batch its addends to the weighted terms and to their sum ``loss``.
 
-        Backpropagate each ``loss`` before asking for the next; the sums over all are the batch's. With them
-        comes ``teacher_entropy``, the mean of the targets' entropy in nats. ``before_student(i)`` is called before
-        each of the student's passes over micro-batch ``i``.
+        Backpropagate each ``loss`` before asking for the next; the sums over all are the batch's. The first brings
+        what the targets of the whole batch look like (``ssl.assignments``). ``before_student(i)`` is called
+        before each of the student's passes over micro-batch ``i``.
         """
         parts = split_films(batch._replace(**self._normalised(batch)), micro_batch_films)
-        targets = self._targets(parts, temperature)
+        targets, watched = self._targets(parts, temperature)
         koleo = self._koleo_first(parts, before_student)
         for index, (part, wanted) in enumerate(zip(parts, targets, strict=True)):
             before_student(index)
@@ -132,20 +133,26 @@ class DinoV2(nn.Module):
                 with torch.no_grad():
                     anchor = self.gram_teacher(part.global_crops).patches
                 terms["gram"] = gram_weight * share * gram_loss(seen.patches, anchor)
-            entropy = share * torch.special.entr(wanted.cls).sum(dim=-1).mean()
-            yield {"loss": torch.stack(list(terms.values())).sum(), **terms, "teacher_entropy": entropy}
+            yield {"loss": torch.stack(list(terms.values())).sum(), **terms, **(watched if index == 0 else {})}
 
     @torch.no_grad()
-    def _targets(self, parts: Sequence[Batch], temperature: float) -> list[Targets]:
-        """Of every micro-batch; each centring sees the scores of them all."""
+    def _targets(self, parts: Sequence[Batch], temperature: float) -> tuple[list[Targets], dict[str, Tensor]]:
+        """Of every micro-batch, and what they look like together; each centring sees the scores of them all."""
         cls, patches = [], []
         for part in parts:
             seen = self.teacher(part.global_crops, None, self._scored(part), None)
             cls.append(seen.global_scores)
             patches.append(seen.patch_scores)
-        cls_targets = self.cls_centring.targets(torch.cat(cls), temperature).split([len(one) for one in cls])
-        patch_targets = self.patch_centring.targets(torch.cat(patches), temperature).split([len(p) for p in patches])
-        return [Targets(c.unflatten(0, (2, -1)), p) for c, p in zip(cls_targets, patch_targets, strict=True)]
+        cls_scores = torch.cat(cls)
+        cls_targets = self.cls_centring.targets(cls_scores, temperature)
+        patch_targets = self.patch_centring.targets(torch.cat(patches), temperature)
+        watched = {
+            "teacher_entropy": target_entropy(cls_targets),
+            "teacher_entropy_patch": target_entropy(patch_targets),
+            "prototypes_used": prototypes_used(cls_scores, temperature),
+        }
+        cut = zip(cls_targets.split([len(c) for c in cls]), patch_targets.split([len(p) for p in patches]), strict=True)
+        return [Targets(c.unflatten(0, (2, -1)), p) for c, p in cut], watched
 
     def _ibot(self, part: Batch, targets: Tensor, scores: Tensor, n_crops: int) -> Tensor:
         # DINOv2's code scales by 2 global crops and divides by 2 of them: the factor is 1.

@@ -14,8 +14,9 @@ def split_films(batch: Batch, films: int | None) -> list[Batch]:
     n_films = len(batch.global_crops) // 2
     if films is None or films >= n_films:
         return [batch]
-    parts = [_cut(crops, n_films, films) for crops in (batch.global_crops, batch.local_crops, batch.masks)]
-    return [Batch(*tensors) for tensors in zip(*parts, strict=True)]
+    names = ("global_crops", "local_crops", "masks")
+    parts = zip(*(_cut(getattr(batch, name), n_films, films) for name in names), strict=True)
+    return [batch._replace(**dict(zip(names, tensors, strict=True))) for tensors in parts]
 
 
 def _cut(crops: Tensor, n_films: int, films: int) -> Iterator[Tensor]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from raydino.artifacts.header import write_json
 from raydino.config import parse_config
@@ -27,16 +27,9 @@ WEIGHTS, DESCRIPTION = "network.safetensors", "network.json"
 
 
 def save_network(
-    directory: Path,
-    network: nn.Module | Mapping[str, Tensor],
-    vit: ViTConfig,
-    head: HeadConfig,
-    ibot_head: HeadConfig,
-    *,
-    step: int,
+    directory: Path, state: Mapping[str, Tensor], vit: ViTConfig, head: HeadConfig, ibot_head: HeadConfig, *, step: int
 ) -> None:
-    """Write the pair; each file appears whole, and the sizes go in first. ``network``: it or its full state dict."""
-    state = network.state_dict() if isinstance(network, nn.Module) else network
+    """Write the pair; each file appears whole. ``state``: the network's full state dict."""
     directory.mkdir(parents=True, exist_ok=True)
     sizes = {"vit": vit.resolved(), "dino_head": head.resolved(), "ibot_head": ibot_head.resolved()}
     write_json(directory / DESCRIPTION, {"format": FORMAT_VERSION, "step": step, **sizes})

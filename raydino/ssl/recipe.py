@@ -36,7 +36,7 @@ class AugmentationConfig(Config):
         return policy
 
 
-class MaskingConfig(Config):
+class Masking(Config):
     """Which patches of the global crops iBOT hides from the student (DINOv2's values)."""
 
     probability: float = Field(default=0.5, ge=0, le=1)  # share of global crops that are masked
@@ -44,7 +44,7 @@ class MaskingConfig(Config):
     ratio_max: float = Field(default=0.5, ge=0, le=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> MaskingConfig:
+    def _ordered(self) -> Masking:
         if self.ratio_min > self.ratio_max:
             raise ValueError(f"ratio_min {self.ratio_min} is above ratio_max {self.ratio_max}")
         return self
@@ -69,7 +69,7 @@ class Recipe(Config):
     vit: ViTConfig
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # share of films whose residual branch a block leaves out
     augmentation: AugmentationConfig
-    masking: MaskingConfig = MaskingConfig()
+    masking: Masking = Masking()
     head: HeadConfig = HeadConfig()
     ibot_head: HeadConfig | None = None  # sizes of the patches' own head; None: those of ``head``
     centring: CentringConfig = SinkhornConfig()

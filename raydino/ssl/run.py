@@ -102,9 +102,8 @@ class Run:
         state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_checkpoint(self._checkpoints, self.step, state)
         vit = self.method.kept.backbone
-        save_network(
-            self.directory / "teacher", self.method.kept, vit.config, *self.config.recipe.heads, step=self.step
-        )
+        heads = self.config.recipe.heads
+        save_network(self.directory / "teacher", self.method.kept.state_dict(), vit.config, *heads, step=self.step)
         card = EncoderCard(vit.config.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
         save_encoder(self.directory / "encoder", vit, card, inputs=self._inputs, overwrite=True)
         self.saved_step = self.step
