@@ -143,15 +143,17 @@ class DinoV2(nn.Module):
             seen = self.teacher(part.global_crops, None, self._scored(part), None)
             cls.append(seen.global_scores)
             patches.append(seen.patch_scores)
-        cls_scores = torch.cat(cls)
+        sizes = [len(scores) for scores in cls], [len(scores) for scores in patches]
+        cls_scores, patch_scores = torch.cat(cls), torch.cat(patches)
+        del cls, patches, seen  # the scores of all patches are the largest thing here
         cls_targets = self.cls_centring.targets(cls_scores, temperature)
-        patch_targets = self.patch_centring.targets(torch.cat(patches), temperature)
+        patch_targets = self.patch_centring.targets(patch_scores, temperature)
         watched = {
             "teacher_entropy": target_entropy(cls_targets),
             "teacher_entropy_patch": target_entropy(patch_targets),
             "prototypes_used": prototypes_used(cls_scores, temperature),
         }
-        cut = zip(cls_targets.split([len(c) for c in cls]), patch_targets.split([len(p) for p in patches]), strict=True)
+        cut = zip(cls_targets.split(sizes[0]), patch_targets.split(sizes[1]), strict=True)
         return [Targets(c.unflatten(0, (2, -1)), p) for c, p in cut], watched
 
     def _ibot(self, part: Batch, targets: Tensor, scores: Tensor, n_crops: int) -> Tensor:
