@@ -111,7 +111,7 @@ def _network_of(path: Path) -> Network:
     header = read_header(path)
     if header.schema != RUN.name:
         raise UserError(
-            f"is a {header.schema}, and only a run holds heads",
+            f"this is {header.schema!r}, and only a run holds heads",
             where=path,
             remedy="for an encoder: parent.use: backbone with optimizer.head_warmup_steps",
         )

@@ -47,7 +47,7 @@ class BadSteps:
         shown = ", ".join(f"{name} {values[name]:.4g}" for name in names)
         kept = self._dump(step, batch)
         if is_main():
-            console.print(f"step {step} is left out: not finite ({shown}){f'; its batch is {kept}' if kept else ''}")
+            _say(f"step {step} is left out: not finite ({shown}){f'; its batch is {kept}' if kept else ''}")
         if self.in_a_row >= self.max_in_a_row:
             rows = f", nor of the {self.in_a_row - 1} before" if self.in_a_row > 1 else ""
             raise UserError(
@@ -71,7 +71,11 @@ class BadSteps:
             self.directory.mkdir(parents=True, exist_ok=True)
             save_file(tensors, path, metadata={"step": str(step)})
         except (OSError, SafetensorError) as error:
-            console.print(f"the batch of step {step} cannot be kept ({error})")
+            _say(f"the batch of step {step} cannot be kept ({error})")
             return None
         self._dumps += 1
         return path
+
+
+def _say(line: str) -> None:
+    console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
