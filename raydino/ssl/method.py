@@ -33,6 +33,8 @@ from raydino.ssl.micro_batch import split_films
 from raydino.ssl.network import Network
 from raydino.ssl.teacher import update_teacher
 
+_WATCHED_PATCHES = 1024  # about so many, spread over the batch, give the entropy that is logged
+
 
 class LossWeights(Config):
     """DINOv2's weights; CheXFound (papers.md 2.3) takes ibot 3."""
@@ -150,7 +152,7 @@ class DinoV2(nn.Module):
         patch_targets = self.patch_centring.targets(patch_scores, temperature)
         watched = {
             "teacher_entropy": target_entropy(cls_targets),
-            "teacher_entropy_patch": target_entropy(patch_targets),
+            "teacher_entropy_patch": target_entropy(patch_targets[:: max(1, len(patch_targets) // _WATCHED_PATCHES)]),
             "prototypes_used": prototypes_used(cls_scores, temperature),
         }
         cut = zip(cls_targets.split(sizes[0]), patch_targets.split(sizes[1]), strict=True)

@@ -110,7 +110,9 @@ class Runtime(Config):
     log_every_steps: int = Field(default=10, gt=0)
     checkpoint_every_steps: int = Field(default=500, gt=0)
     probe_every_steps: int = Field(default=500, gt=0)
-    micro_batch_films: int | None = Field(default=None, gt=0)  # films of a forward and backward pass; None: all at once
+    # Films of one forward and backward pass of one process; None: all at once. Bounds memory, and costs a further pass
+    # without gradient over the global crops (for KoLeo) unless it is a multiple of loss.koleo_group_films.
+    micro_batch_films: int | None = Field(default=None, gt=0)
     max_bad_steps: int = Field(default=5, gt=0)  # steps in a row without a finite loss and gradient that end the run
     trackers: tuple[str, ...] = ("tensorboard",)
 

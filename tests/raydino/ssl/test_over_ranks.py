@@ -1,4 +1,4 @@
-"""Two gloo processes with unequal numbers of samples give what one process gives."""
+"""Two gloo processes with unequal numbers of samples give what one gives, and leave out a bad step together."""
 
 import os
 import socket
@@ -11,12 +11,16 @@ import torch.distributed as dist
 
 CODE = """
 import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
 import torch
 import torch.distributed as dist
 from raydino.ssl.centring import MovingAverageConfig, make_centring
 from raydino.ssl.losses.koleo import koleo_in_groups
 from raydino.ssl.sinkhorn import sinkhorn_knopp
-from raydino.train.distributed import gather_rows
+from raydino.train.bad_steps import BadSteps
+from raydino.train.loop import run_steps
 
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
@@ -51,6 +55,46 @@ for name, group in (("all", None), ("six", 6), ("three", 3), ("two", 2)):
     dist.all_gather(values, value)
     check(sum(values) / 2, expected[f"koleo_{name}"])
     check(gradient, expected[f"koleo_{name}_gradient"][:, 3 * rank : 3 * rank + 3])
+
+
+class Fit(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.student = torch.nn.Linear(1, 1)
+        self.taught = 0
+
+    def begin_step(self, step, optimizer):
+        return {}
+
+    def losses(self, batch):
+        yield {"loss": self.student(batch).square().mean()}
+
+    def clipped_parts(self):
+        return {"student": self.student}
+
+    def end_step(self):
+        self.taught += 1
+
+
+rows = []
+method = Fit()
+bad = torch.full((1, 1), torch.nan if rank == 1 else 1.0)
+run_steps(
+    method,
+    torch.optim.AdamW(method.parameters()),
+    iter([torch.ones(1, 1), bad, torch.ones(1, 1)]),
+    first_step=0,
+    last_step=3,
+    clip_norm=1.0,
+    autocast=torch.autocast("cpu", enabled=False),
+    trackers=[SimpleNamespace(log=lambda step, metrics: rows.append(metrics))],
+    log_every_steps=1,
+    on_step=lambda done: {},
+    bad_steps=BadSteps(Path(sys.argv[2]).parent, batch_size=2, max_in_a_row=2),
+    stop=threading.Event(),
+)
+assert [row.get("left_out", 0) for row in rows] == [0, 1, 0], rows  # NaN on one rank, left out on both
+assert method.taught == 2
 dist.destroy_process_group()
 """
 

@@ -211,3 +211,13 @@ def test_three_steps(tmp_path, films):
             # Adam divides by |gradient|, which takes the rounding of KoLeo's eps and of float32 resizing up to 1e-6.
             torch.testing.assert_close(ours.state_dict()[name], tensor, atol=2e-6, rtol=0, msg=name)
             assert not torch.equal(tensor, initial.state_dict()[name]) or not tensor.numel(), name
+
+
+def test_drop_path_draws_by_seed_step_and_micro_batch(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("raydino.ssl.scheduled.reseed_drop_path", lambda module, seed, step: calls.append((seed, step)))
+    trained(tmp_path, micro_batch_films=2)
+    first, second = calls[0][0], calls[1][0]
+    assert first != second
+    # Two micro-batches, each seen twice: KoLeo's first pass has to drop what the pass with gradients drops.
+    assert calls == [(seed, step) for step in range(STEPS) for seed in (first, second, first, second)]
