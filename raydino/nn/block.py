@@ -88,13 +88,3 @@ class Block(nn.Module):
     def forward(self, tokens_BTD: Tensor) -> Tensor:
         tokens_BTD = tokens_BTD + self.ls1(self.attn(self.norm1(tokens_BTD)))
         return tokens_BTD + self.ls2(self.ffn(self.norm2(tokens_BTD)))
-
-
-def set_drop_path(module: nn.Module, rate: float) -> None:
-    """Stand-in: drop-path itself comes with the branch that owns this file."""
-    if rate:
-        raise NotImplementedError("drop-path")
-
-
-def reseed_drop_path(module: nn.Module, seed: int, step: int) -> None:
-    """Stand-in, see ``set_drop_path``."""

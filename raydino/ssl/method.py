@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from raydino.config import Config
 from raydino.data.batches import Batch
+from raydino.nn.drop_path import set_drop_path
 from raydino.nn.vit import VisionTransformer
 from raydino.ssl.assignments import prototypes_used, target_entropy
 from raydino.ssl.centring import MovingAverageConfig, SinkhornConfig, make_centring
@@ -77,6 +78,7 @@ class DinoV2(nn.Module):
         mean: float,
         std: float,
         centring: SinkhornConfig | MovingAverageConfig = SinkhornConfig(),
+        drop_path: float = 0.0,
         frozen_teacher: Network | None = None,
         distilled_patches: Literal["all", "drawn"] = "all",
         gram_teacher: VisionTransformer | None = None,
@@ -85,7 +87,9 @@ class DinoV2(nn.Module):
         self.weights = weights
         self.mean, self.std = mean, std
         self.distilled_patches = distilled_patches
+        self.drop_path = drop_path  # of the student alone
         self.student = student
+        set_drop_path(student.backbone, drop_path)
         self.teacher = student.twin() if frozen_teacher is None else frozen_teacher
         self.average = None if frozen_teacher is None else student.twin()
         self.gram_teacher = gram_teacher
@@ -174,8 +178,10 @@ class DinoV2(nn.Module):
         for index, part in enumerate(parts):
             before_student(index)
             nothing = torch.zeros_like(part.masks)
+            # Drop-path's draws follow one another through both sizes of crops: to repeat them, both have to be there.
+            local_crops = part.local_crops if self.drop_path else None
             with torch.no_grad():
-                seen = self.student(part.global_crops, self._hidden(part), nothing, None)
+                seen = self.student(part.global_crops, self._hidden(part), nothing, local_crops)
             cls.append(seen.cls.unflatten(0, (2, -1)))
         cls_2BD = torch.cat(cls, dim=1).requires_grad_()
         value = koleo_in_groups(cls_2BD, group)

@@ -111,7 +111,8 @@ class Runtime(Config):
     checkpoint_every_steps: int = Field(default=500, gt=0)
     probe_every_steps: int = Field(default=500, gt=0)
     # Films of one forward and backward pass of one process; None: all at once. Bounds memory, and costs a further pass
-    # without gradient over the global crops (for KoLeo) unless it is a multiple of loss.koleo_group_films.
+    # without gradient over the global crops (all crops with drop-path), for KoLeo, unless it is a multiple of
+    # loss.koleo_group_films.
     micro_batch_films: int | None = Field(default=None, gt=0)
     max_bad_steps: int = Field(default=5, gt=0)  # steps in a row without a finite loss and gradient that end the run
     trackers: tuple[str, ...] = ("tensorboard",)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from raydino.data.batches import Batch
-from raydino.nn.block import reseed_drop_path, set_drop_path
+from raydino.nn.drop_path import reseed_drop_path
 from raydino.nn.vit import VisionTransformer
 from raydino.ssl.method import DinoV2
 from raydino.ssl.network import Network
@@ -39,7 +39,6 @@ class ScheduledDinoV2(nn.Module):
         self.recipe = recipe
         self.micro_batch_films = micro_batch_films
         self.core = _objective(recipe, parent, mean=mean, std=std)
-        set_drop_path(self.core.student.backbone, recipe.drop_path)
         self._step = 0
         self._temperature = 0.0
         self._momentum = 0.0
@@ -108,6 +107,7 @@ def _objective(recipe: Recipe, parent: Parent | None, *, mean: float, std: float
         mean=mean,
         std=std,
         centring=recipe.centring,
+        drop_path=recipe.drop_path,
         frozen_teacher=parent.teacher if parent is not None else None,
         distilled_patches=recipe.parent.patches if isinstance(recipe.parent, FrozenTeacher) else "all",
         gram_teacher=_gram_teacher(recipe, mean=mean, std=std),

@@ -205,6 +205,18 @@ def test_the_students_passes_are_announced():
     assert announced == [0, 1]  # whole groups in each micro-batch: no first pass
 
 
+@pytest.mark.parametrize(("drop_path", "expected"), [(0.0, [None, None, 4, 4]), (0.4, [4, 4, 4, 4])])
+def test_with_drop_path_koleos_first_pass_sees_the_locals_too(monkeypatch, drop_path, expected):
+    """Its draws go through the crops in order, so leaving some out would change the others'."""
+    monkeypatch.setattr("raydino.ssl.method.set_drop_path", lambda module, rate: None)
+    made, seen = method(drop_path=drop_path), []
+    made.student.register_forward_pre_hook(
+        lambda module, given: seen.append(None if given[3] is None else len(given[3]))
+    )
+    run(made, batch(), 2)
+    assert seen == expected
+
+
 @pytest.mark.parametrize("films", [None, 2])
 def test_no_local_crops(films):
     given = batch()
