@@ -13,7 +13,11 @@ from pydantic import Field, model_validator
 from raydino.config import Config, parse_config
 from raydino.data.augment import AUGMENTATIONS, Augmentation
 from raydino.nn.vit import ViTConfig
-from raydino.ssl.method import HeadConfig, LossWeights
+from raydino.ssl.centring import CentringConfig, SinkhornConfig
+from raydino.ssl.losses.gram import GramConfig
+from raydino.ssl.method import LossWeights
+from raydino.ssl.network import HeadConfig
+from raydino.ssl.parent import ParentConfig
 from raydino.train.optim import OptimizerConfig
 from raydino.train.precision import Precision
 
@@ -32,6 +36,20 @@ class AugmentationConfig(Config):
         return policy
 
 
+class Masking(Config):
+    """Which patches of the global crops iBOT hides from the student (DINOv2's values)."""
+
+    probability: float = Field(default=0.5, ge=0, le=1)  # share of global crops that are masked
+    ratio_min: float = Field(default=0.1, ge=0, le=1)  # share of a masked crop's patches, spread evenly over the batch
+    ratio_max: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Masking:
+        if self.ratio_min > self.ratio_max:
+            raise ValueError(f"ratio_min {self.ratio_min} is above ratio_max {self.ratio_max}")
+        return self
+
+
 class TeacherConfig(Config):
     """Momentum rises along a cosine over all steps; temperature rises linearly at first."""
 
@@ -47,13 +65,31 @@ class Recipe(Config):
 
     seed: int = Field(default=0, ge=0)
     steps: int = Field(ge=0)
-    batch_size: int = Field(ge=2)
+    batch_size: int = Field(ge=2)  # films of a step, over all processes
     vit: ViTConfig
+    drop_path: float = Field(default=0.0, ge=0, lt=1)  # share of films whose residual branch a block leaves out
     augmentation: AugmentationConfig
+    masking: Masking = Masking()
     head: HeadConfig = HeadConfig()
+    ibot_head: HeadConfig | None = None  # sizes of the patches' own head; None: those of ``head``
+    centring: CentringConfig = SinkhornConfig()
     loss: LossWeights = LossWeights()
+    gram: GramConfig | None = None
     teacher: TeacherConfig = TeacherConfig()
     optimizer: OptimizerConfig
+    parent: ParentConfig | None = None  # the stage before this one; it has to stay where it is until this run is done
+
+    @property
+    def heads(self) -> tuple[HeadConfig, HeadConfig]:
+        """Sizes of the DINO and of the iBOT head."""
+        return self.head, self.ibot_head or self.head
+
+    @model_validator(mode="after")
+    def _koleo_groups_are_whole(self) -> Recipe:
+        group = self.loss.koleo_group_films
+        if group is not None and self.batch_size % group:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of loss.koleo_group_films {group}")
+        return self
 
     @model_validator(mode="after")
     def _crops_are_whole_patches(self) -> Recipe:
@@ -65,7 +101,7 @@ class Recipe(Config):
 
 
 class Runtime(Config):
-    """How it is computed; must not change what is learnt beyond rounding."""
+    """How it is computed; must not change what is learnt beyond rounding and the draws of drop-path."""
 
     device: str = "auto"
     precision: Precision = "auto"
@@ -74,6 +110,11 @@ class Runtime(Config):
     log_every_steps: int = Field(default=10, gt=0)
     checkpoint_every_steps: int = Field(default=500, gt=0)
     probe_every_steps: int = Field(default=500, gt=0)
+    # Films of one forward and backward pass of one process; None: all at once. Bounds memory, and costs a further pass
+    # without gradient over the global crops (all crops with drop-path), for KoLeo, unless it is a multiple of
+    # loss.koleo_group_films.
+    micro_batch_films: int | None = Field(default=None, gt=0)
+    max_bad_steps: int = Field(default=5, gt=0)  # steps in a row without a finite loss and gradient that end the run
     trackers: tuple[str, ...] = ("tensorboard",)
 
 

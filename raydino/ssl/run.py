@@ -17,9 +17,12 @@ from raydino.data.films import Films, mean_std
 from raydino.data.loader import batches
 from raydino.encoder import save_encoder
 from raydino.errors import UserError
+from raydino.ssl.network_file import save_network
+from raydino.ssl.parent import open_parent
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.scheduled import ScheduledDinoV2
 from raydino.tracking import TRACKERS, Tracker
+from raydino.train.bad_steps import BadSteps
 from raydino.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from raydino.train.curves import plot_curves
 from raydino.train.loop import run_steps
@@ -45,9 +48,19 @@ class Run:
         self.mean, self.std = mean_std(self.films)
         if self.std < 1e-3:
             raise UserError("its films are blank: all pixels are alike", where=dataset.path)
-        self.method = ScheduledDinoV2(config.recipe, mean=self.mean, std=self.std).to(self.device)
-        for network in (self.method.core.student, self.method.core.teacher):
-            network.backbone.use_attention(config.runtime.attention, self.device)
+        recipe = config.recipe
+        self.parent = open_parent(recipe.parent, recipe.vit, *recipe.heads) if recipe.parent else None
+        if self.parent is not None:
+            self.mean, self.std = self.parent.mean, self.parent.std
+        self.method = ScheduledDinoV2(
+            recipe,
+            mean=self.mean,
+            std=self.std,
+            parent=self.parent,
+            micro_batch_films=config.runtime.micro_batch_films,
+        ).to(self.device)
+        for backbone in self.method.backbones():
+            backbone.use_attention(config.runtime.attention, self.device)
         self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
         self.step = 0
         self.saved_step = -1
@@ -66,7 +79,7 @@ class Run:
         """Continue where the newest checkpoint stands."""
         header = read_header(self.directory, RUN)
         if header.inputs != self._inputs:
-            raise UserError("this run was made with another dataset", where=self.directory)
+            raise UserError("this run was made with another dataset or parent", where=self.directory)
         recipe = self.config.recipe.resolved()
         changed = [key for key in recipe if recipe[key] != header.config.get(key)]
         if changed:
@@ -89,7 +102,9 @@ class Run:
             return
         state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_checkpoint(self._checkpoints, self.step, state)
-        vit = self.method.core.teacher.backbone
+        vit = self.method.kept.backbone
+        heads = self.config.recipe.heads
+        save_network(self.directory / "teacher", self.method.kept.state_dict(), vit.config, *heads, step=self.step)
         card = EncoderCard(vit.config.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
         save_encoder(self.directory / "encoder", vit, card, inputs=self._inputs, overwrite=True)
         self.saved_step = self.step
@@ -120,6 +135,9 @@ class Run:
                 trackers=trackers,
                 log_every_steps=runtime.log_every_steps,
                 on_step=self._after_step,
+                bad_steps=BadSteps(
+                    self.directory / "bad_batches", batch_size=recipe.batch_size, max_in_a_row=runtime.max_bad_steps
+                ),
                 stop=stop,
             )
         finally:
@@ -133,7 +151,7 @@ class Run:
         if done % runtime.checkpoint_every_steps == 0:
             self.save()
         if done % runtime.probe_every_steps == 0 or done == self.config.recipe.steps:
-            return self._probe.measure(self.method.core.teacher.backbone, self.mean, self.std)
+            return self._probe.measure(self.method.kept.backbone, self.mean, self.std)
         return {}
 
     @property
@@ -142,7 +160,8 @@ class Run:
 
     @property
     def _inputs(self) -> dict[str, str]:
-        return {"dataset": self.dataset.header.fingerprint}
+        inputs = {"dataset": self.dataset.header.fingerprint}
+        return inputs if self.parent is None else {**inputs, "parent": self.parent.fingerprint}
 
 
 def pretrain(

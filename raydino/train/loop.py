@@ -1,12 +1,14 @@
 """The training loop: everything that is not the method's mathematics.
 
-A method offers ``begin_step`` (sets its schedules, returns what to log), ``losses`` (with a key
-``loss``), ``clipped_parts`` and ``end_step``. The loop does autocast, backward, clipping, the optimiser,
-time keeping, logging, and calls ``on_step`` after every step, where checkpoints and probes hang.
+A method offers ``begin_step`` (sets its schedules, returns what to log), ``losses`` (one or more parts of a step's
+loss), ``clipped_parts`` and ``end_step``. The loop does autocast, backward, clipping, the optimiser, time
+keeping, logging, and calls ``on_step`` after every step, where checkpoints and probes hang. A step whose loss or
+gradient is not finite on any rank is left out on all: optimiser and teacher stay, schedules and data go on.
 """
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -17,8 +19,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from raydino.errors import UserError
 from raydino.tracking import Tracker, progress_bar
+from raydino.train.bad_steps import BadSteps
+from raydino.train.distributed import all_sum, world_size
 from raydino.train.optim import clip_each
 
 
@@ -28,14 +31,18 @@ class TrainingMethod(Protocol):
     def begin_step(self, step: int, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         """Set schedules for ``step`` (0 is the first); returns their values."""
 
-    def losses(self, batch: Any) -> dict[str, Tensor]:
-        """Scalars; ``loss`` is minimised."""
+    def losses(self, batch: Any) -> Iterator[dict[str, Tensor]]:
+        """Scalars, part after part, which add up to the step's; ``loss`` is minimised.
+
+        The loop backpropagates each part before it asks for the next, so a method may spread a step over
+        micro-batches without the loop knowing.
+        """
 
     def clipped_parts(self) -> Mapping[str, nn.Module]:
         """Sub-modules whose gradients are clipped by themselves."""
 
     def end_step(self) -> None:
-        """After the optimiser: the teacher's update."""
+        """After the optimiser: the teacher's update. Not called for a step that is left out."""
 
 
 def run_steps(
@@ -50,6 +57,7 @@ def run_steps(
     trackers: Sequence[Tracker],
     log_every_steps: int,
     on_step: Callable[[int], Mapping[str, float]],
+    bad_steps: BadSteps,
     stop: threading.Event,
 ) -> int:
     """Take steps ``first_step``..``last_step - 1``; returns the number of steps done in all.
@@ -63,12 +71,12 @@ def run_steps(
             started = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - started
-            metrics = _take_step(method, optimizer, batch, step, clip_norm, autocast)
+            metrics = _take_step(method, optimizer, batch, step, clip_norm, autocast, bad_steps)
             metrics["seconds_per_step"] = time.perf_counter() - started
             metrics["data_wait_share"] = waited / metrics["seconds_per_step"]
             done = step + 1
             extra = on_step(done)
-            if done % log_every_steps == 0 or extra or done == last_step:
+            if done % log_every_steps == 0 or extra or done == last_step or "left_out" in metrics:
                 for tracker in trackers:
                     tracker.log(done, {**metrics, **extra})
             bar.update(task, completed=done, note=f"loss {metrics['loss']:.3f}")
@@ -84,23 +92,37 @@ def _take_step(
     step: int,
     clip_norm: float,
     autocast: torch.autocast,
+    bad_steps: BadSteps,
 ) -> dict[str, float]:
     schedules = method.begin_step(step, optimizer)
-    with autocast:
-        losses = method.losses(batch)
-    values = {name: float(value.detach()) for name, value in losses.items()}
-    if not torch.isfinite(losses["loss"]):
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        raise UserError(
-            f"the loss of step {step} is not finite ({shown})",
-            remedy="lower recipe.optimizer.peak_lr or set runtime.precision=fp32; the last checkpoint is intact",
-        )
     optimizer.zero_grad(set_to_none=True)
-    losses["loss"].backward()
+    totals: dict[str, Tensor] = {}
+    parts = method.losses(batch)
+    while True:
+        with autocast:
+            part = next(parts, None)
+        if part is None:
+            break
+        part["loss"].backward()
+        totals = {name: totals.get(name, 0) + value.detach() for name, value in part.items()}
     norms = clip_each(method.clipped_parts(), clip_norm)
-    optimizer.step()
-    method.end_step()
-    return {**values, **schedules, **{f"grad_norm/{name}": norm for name, norm in norms.items()}}
+    values = _means_over_ranks({**totals, **{f"grad_norm/{name}": norm for name, norm in norms.items()}})
+    # What is not finite on one rank is not finite in the mean, so all ranks decide alike.
+    decisive = [value for name, value in values.items() if name == "loss" or name.startswith("grad_norm/")]
+    if all(map(math.isfinite, decisive)):
+        optimizer.step()
+        method.end_step()
+        bad_steps.good()
+        return {**values, **schedules}
+    optimizer.zero_grad(set_to_none=True)
+    bad_steps.bad(step, batch, values)
+    return {**values, **schedules, "left_out": 1.0}
+
+
+def _means_over_ranks(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """One collective and one wait for the device."""
+    stacked = torch.stack([value.detach().float() for value in values.values()])
+    return dict(zip(values, (all_sum(stacked) / world_size()).tolist(), strict=True))
 
 
 @contextmanager

@@ -39,3 +39,22 @@ def test_large_scores_do_not_overflow(shift):
     targets = sinkhorn_knopp(scores, 0.01)
     assert torch.isfinite(targets).all()
     torch.testing.assert_close(targets, torch.eye(2), atol=1e-6, rtol=0)
+
+
+def test_rows_of_many_prototypes_sum_to_one_in_float32():
+    scores = torch.randn(8, 65536, generator=torch.Generator().manual_seed(2)).clamp(-3, 3) / 3
+    exact = sinkhorn_knopp(scores.double(), 0.04)
+    targets = sinkhorn_knopp(scores, 0.04)
+    torch.testing.assert_close(targets.double().sum(dim=1), torch.ones(8, dtype=torch.float64), atol=2e-6, rtol=0)
+    torch.testing.assert_close(targets.double(), exact, atol=1e-7, rtol=1e-3)
+
+
+def test_autocast_does_not_round_it():
+    scores = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = sinkhorn_knopp(scores, 0.1)
+    assert torch.equal(inside, sinkhorn_knopp(scores, 0.1))
+
+
+def test_no_samples():
+    assert sinkhorn_knopp(torch.empty(0, 4), 0.1).shape == (0, 4)

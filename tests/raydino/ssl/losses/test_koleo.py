@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from raydino.ssl.losses.koleo import koleo_loss
+from raydino.ssl.losses.koleo import koleo_in_groups, koleo_loss
 
 
 def test_equals_a_loop():
@@ -33,3 +33,17 @@ def test_no_two_different_vectors(n):
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert torch.isfinite(x.grad).all()
+
+
+def test_groups_are_taken_crop_by_crop():
+    x = torch.randn(2, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = sum(koleo_loss(crop[start : start + 2]) for crop in x for start in (0, 2, 4)) / 3
+    torch.testing.assert_close(koleo_in_groups(x, 2), expected)
+    torch.testing.assert_close(koleo_in_groups(x, None), koleo_loss(x[0]) + koleo_loss(x[1]))
+
+
+def test_autocast_does_not_round_the_neighbours():
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = koleo_loss(x)
+    assert torch.equal(inside, koleo_loss(x))
