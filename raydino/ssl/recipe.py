@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 
 from raydino.config import Config, parse_config
 from raydino.data.augment import AUGMENTATIONS, Augmentation
+from raydino.data.loader import AugmentOn
+from raydino.data.masking import Masking
 from raydino.nn.vit import ViTConfig
 from raydino.ssl.centring import CentringConfig, SinkhornConfig
 from raydino.ssl.losses.gram import GramConfig
@@ -34,20 +36,6 @@ class AugmentationConfig(Config):
             self.options, AUGMENTATIONS.get(self.policy), where="recipe.augmentation.options"
         )
         return policy
-
-
-class Masking(Config):
-    """Which patches of the global crops iBOT hides from the student (DINOv2's values)."""
-
-    probability: float = Field(default=0.5, ge=0, le=1)  # share of global crops that are masked
-    ratio_min: float = Field(default=0.1, ge=0, le=1)  # share of a masked crop's patches, spread evenly over the batch
-    ratio_max: float = Field(default=0.5, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Masking:
-        if self.ratio_min > self.ratio_max:
-            raise ValueError(f"ratio_min {self.ratio_min} is above ratio_max {self.ratio_max}")
-        return self
 
 
 class TeacherConfig(Config):
@@ -106,7 +94,9 @@ class Runtime(Config):
     device: str = "auto"
     precision: Precision = "auto"
     attention: str = "auto"
-    n_workers: int = Field(default=1, ge=0)
+    n_workers: int = Field(default=1, ge=0)  # processes that read films and make batches, for each device
+    film_cache_gib: float = Field(default=4.0, ge=0)  # of decoded films in memory, on each machine
+    augment_on: AugmentOn = "workers"  # where crops are cut: ``device`` for few cores or large crops
     log_every_steps: int = Field(default=10, gt=0)
     checkpoint_every_steps: int = Field(default=500, gt=0)
     probe_every_steps: int = Field(default=500, gt=0)

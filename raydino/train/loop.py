@@ -104,7 +104,8 @@ def _take_step(
         if part is None:
             break
         part["loss"].backward()
-        totals = {name: totals.get(name, 0) + value.detach() for name, value in part.items()}
+        for name, value in part.items():
+            totals[name] = totals[name] + value.detach() if name in totals else value.detach()
     norms = clip_each(method.clipped_parts(), clip_norm)
     values = _means_over_ranks({**totals, **{f"grad_norm/{name}": norm for name, norm in norms.items()}})
     # What is not finite on one rank is not finite in the mean, so all ranks decide alike.
