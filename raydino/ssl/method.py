@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from raydino.config import Config
 from raydino.data.batches import Batch
 from raydino.nn.vit import VisionTransformer, ViTConfig
+from raydino.ssl.assignments import prototypes_used, target_entropy
 from raydino.ssl.heads import ProjectionHead
 from raydino.ssl.losses.dino import dino_loss
 from raydino.ssl.losses.ibot import ibot_loss
@@ -41,10 +42,11 @@ class LossWeights(Config):
 
 
 class Targets(NamedTuple):
-    """What the teacher says: cls [2, B, K] and masked patches [M, K], each row a distribution."""
+    """What the teacher says: cls [2, B, K] and masked patches [M, K], each row a distribution; and of what it is made."""
 
     cls: Tensor
     patches: Tensor
+    prototypes_used: Tensor
 
 
 class StudentOutput(NamedTuple):
@@ -111,7 +113,7 @@ class DinoV2(nn.Module):
         self.teacher.load_state_dict(self.student.state_dict())
 
     def losses(self, batch: Batch, teacher_temperature: float) -> dict[str, Tensor]:
-        """The weighted terms, their sum as ``loss``, and the teacher's mean target entropy in nats."""
+        """The weighted terms, their sum as ``loss``, and what the teacher's targets look like."""
         global_crops = (batch.global_crops - self.mean) / self.std
         local_crops = (batch.local_crops - self.mean) / self.std
         masks = batch.masks
@@ -134,16 +136,21 @@ class DinoV2(nn.Module):
             "ibot": self.weights.ibot * ibot,
             "koleo": self.weights.koleo * koleo,
         }
-        entropy = torch.special.entr(targets.cls).sum(dim=-1).mean()
-        return {"loss": sum(terms.values(), torch.zeros_like(koleo)), **terms, "teacher_entropy": entropy}
+        watched = {
+            "teacher_entropy": target_entropy(targets.cls.flatten(0, 1)),
+            "teacher_entropy_patch": target_entropy(targets.patches),
+            "prototypes_used": targets.prototypes_used,
+        }
+        return {"loss": sum(terms.values(), torch.zeros_like(koleo)), **terms, **watched}
 
     @torch.no_grad()
     def _targets(self, global_crops: Tensor, masks: Tensor, temperature: float) -> Targets:
         tokens = self.teacher.backbone(global_crops)
-        cls = sinkhorn_knopp(self.teacher.dino_head(tokens.cls), temperature)
+        scores = self.teacher.dino_head(tokens.cls)
+        cls = sinkhorn_knopp(scores, temperature)
         patches = self.teacher.ibot_head(tokens.patches.flatten(1, 2)[masks])
         patches = sinkhorn_knopp(patches, temperature) if len(patches) else patches.float()
-        return Targets(cls.unflatten(0, (2, -1)), patches)
+        return Targets(cls.unflatten(0, (2, -1)), patches, prototypes_used(scores, temperature))
 
     def update_teacher(self, momentum: float) -> None:
         """Move the teacher towards the student."""

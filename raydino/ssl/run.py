@@ -24,7 +24,7 @@ from raydino.train.curves import plot_curves
 from raydino.train.loop import run_steps
 from raydino.train.optim import make_optimizer
 from raydino.train.precision import autocast, keep_freed_memory, pick_device
-from raydino.train.probe import KnnProbe
+from raydino.train.probe import Observer, Probe
 
 
 class Run:
@@ -50,7 +50,8 @@ class Run:
         self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
         self.step = 0
         self.saved_step = -1
-        self._probe = KnnProbe(dataset, config.recipe.vit.image_size)
+        side = config.recipe.vit.image_size
+        self.observers: list[Observer] = [Probe(dataset, side, mean=self.mean, std=self.std)]
 
     def start(self, *, overwrite: bool) -> None:
         """Make the directory a run."""
@@ -132,8 +133,12 @@ class Run:
         if done % runtime.checkpoint_every_steps == 0:
             self.save()
         if done % runtime.probe_every_steps == 0 or done == self.config.recipe.steps:
-            return self._probe.measure(self.method.core.teacher.backbone, self.mean, self.std)
+            return self._observe()
         return {}
+
+    def _observe(self) -> dict[str, float]:
+        teacher = self.method.core.teacher.backbone
+        return {k: v for observer in self.observers for k, v in observer.measure(self.step, teacher, None).items()}
 
     @property
     def _checkpoints(self) -> Path:
