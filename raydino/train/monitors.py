@@ -9,7 +9,7 @@ Neighbours: ``probe`` feeds them while training, ``ssl.assignments`` measures th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,42 +92,51 @@ def spread(cls_ND: Array, patches_BND: Array) -> dict[str, float]:
     }
 
 
+def limits(recipe: Mapping[str, Any]) -> dict[str, int]:
+    """What ``warnings`` must know of a run's recipe, as its header tells it."""
+    return {
+        "n_prototypes": int(recipe["head"]["n_prototypes"]),
+        "warmup_steps": int(recipe["optimizer"]["warmup_steps"]),
+        "patience_steps": max(100, int(recipe["steps"]) // 20),
+    }
+
+
 def warnings(
     history: Sequence[Mapping[str, Any]], *, n_prototypes: int, warmup_steps: int, patience_steps: int
-) -> list[str]:
-    """Plain sentences on collapse in the rows of a ``metrics.jsonl``, newest last; empty while all is well.
+) -> dict[str, str]:
+    """Plain sentences on collapse in the rows of a ``metrics.jsonl``, by pattern; empty while all is well.
 
     A pattern of the targets counts when it has held in every row of the last ``patience_steps`` or more,
     all of them after ``warmup_steps``: before that uniform targets are usual. The class tokens' rank counts
     at once.
     """
-    found = []
+    found = {}
     uniform = math.log(n_prototypes)
     entropies = [(int(row["step"]), row["teacher_entropy"]) for row in history if _known(row, "teacher_entropy")]
     entropies = [pair for pair in entropies if pair[0] > warmup_steps]
     since = _held_since(entropies, lambda value: value >= UNIFORM_SHARE * uniform, patience_steps)
     if since is not None:
-        found.append(
+        found["uniform targets"] = (
             f"the teacher's targets have been uniform since step {since} (entropy {entropies[-1][1]:.2f} of "
             f"ln K = {uniform:.2f} nats): nothing is learnt, whatever the losses and the features' spread say. "
             "Lower recipe.optimizer.peak_lr, and leave iBOT and KoLeo on"
         )
     since = _held_since(entropies, lambda value: value <= ONE_HOT_SHARE * uniform, patience_steps)
     if since is not None:
-        found.append(
+        found["one-hot targets"] = (
             f"each target has been a single prototype since step {since} (entropy {entropies[-1][1]:.3f} nats): "
             "raise recipe.teacher.temperature_start and temperature_end"
         )
     ranks = [(int(row["step"]), row["feature_rank"]) for row in history if _known(row, "feature_rank")]
     if ranks and ranks[-1][1] < POINT_RANK:
-        found.append(
+        found["a point"] = (
             f"the class tokens of all films lie along one direction at step {ranks[-1][0]} (rank {ranks[-1][1]:.2f}): "
             "the features have collapsed to a point. Lower recipe.optimizer.peak_lr, and leave KoLeo on"
         )
     return found
 
 
-def _held_since(pairs: Sequence[tuple[int, float]], holds: Any, patience_steps: int) -> int | None:
+def _held_since(pairs: Sequence[tuple[int, float]], holds: Callable[[float], bool], patience_steps: int) -> int | None:
     """The first step of the unbroken last stretch where ``holds``, if that is long enough."""
     first = None
     for step, value in reversed(pairs):

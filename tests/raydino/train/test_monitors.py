@@ -8,6 +8,7 @@ import pytest
 from raydino.train.monitors import (
     dimension_std,
     feature_rank,
+    limits,
     mean_cosine,
     neighbour_distance,
     patch_rank,
@@ -76,20 +77,26 @@ UNIFORM = math.log(1024)
 
 
 def test_a_healthy_run_gets_no_warning():
-    assert warnings([], **LIMITS) == []
-    assert warnings(history([6.93, 6.93, 6.9, 6.5, 6.3, 6.3, 6.2, 6.3, 6.1, 6.0], feature_rank=30.0), **LIMITS) == []
+    assert warnings([], **LIMITS) == {}
+    assert warnings(history([6.93, 6.93, 6.9, 6.5, 6.3, 6.3, 6.2, 6.3, 6.1, 6.0], feature_rank=30.0), **LIMITS) == {}
 
 
 def test_uniform_targets_are_told_after_a_while_and_not_in_warm_up():
-    assert warnings(history([UNIFORM] * 8), **LIMITS) == []  # steps 80..160 count: too short yet
+    assert warnings(history([UNIFORM] * 8), **LIMITS) == {}  # steps 80..160 count: too short yet
     told = warnings(history([6.0, 6.0, 6.0, *[0.995 * UNIFORM] * 6]), **LIMITS)
-    assert len(told) == 1
-    assert "uniform since step 80 (entropy 6.90 of ln K = 6.93 nats)" in told[0]
-    assert warnings(history([*[UNIFORM] * 12, 6.5]), **LIMITS) == []  # it recovered
+    assert list(told) == ["uniform targets"]
+    assert "uniform since step 80 (entropy 6.90 of ln K = 6.93 nats)" in told["uniform targets"]
+    assert warnings(history([*[UNIFORM] * 12, 6.5]), **LIMITS) == {}  # it recovered
     assert warnings(history([*[UNIFORM] * 9, None, float("nan"), UNIFORM]), **LIMITS)  # unknown rows break nothing
 
 
 def test_one_hot_targets_and_a_point():
-    assert "a single prototype since step 80" in warnings(history([0.001] * 10), **LIMITS)[0]
+    assert "a single prototype since step 80" in warnings(history([0.001] * 10), **LIMITS)["one-hot targets"]
     told = warnings([{"step": 5, "feature_rank": 40.0}, {"step": 9, "feature_rank": 1.02}], **LIMITS)
-    assert "along one direction at step 9 (rank 1.02)" in told[0]
+    assert "along one direction at step 9 (rank 1.02)" in told["a point"]
+
+
+def test_limits_are_read_from_a_recipe():
+    recipe = {"steps": 4000, "head": {"n_prototypes": 1024}, "optimizer": {"warmup_steps": 60}}
+    assert limits(recipe) == {**LIMITS, "patience_steps": 200}
+    assert limits({**recipe, "steps": 600}) == LIMITS
