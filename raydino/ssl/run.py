@@ -18,9 +18,11 @@ from raydino.encoder import save_encoder
 from raydino.errors import UserError
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.scheduled import ScheduledDinoV2
-from raydino.tracking import TRACKERS, Tracker
+from raydino.tracking import TRACKERS, Tracker, show_picture
+from raydino.train.alarm import Alarm
 from raydino.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from raydino.train.curves import plot_curves
+from raydino.train.curves import CurvesTracker
+from raydino.train.gallery import Gallery
 from raydino.train.loop import run_steps
 from raydino.train.optim import make_optimizer
 from raydino.train.precision import autocast, keep_freed_memory, pick_device
@@ -50,8 +52,9 @@ class Run:
         self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
         self.step = 0
         self.saved_step = -1
-        side = config.recipe.vit.image_size
-        self.observers: list[Observer] = [Probe(dataset, side, mean=self.mean, std=self.std)]
+        self._tracker_kinds = [TRACKERS.get(name) for name in ("jsonl", *config.runtime.trackers)]
+        self._trackers: list[Tracker] = []
+        self.observers = self._make_observers()
 
     def start(self, *, overwrite: bool) -> None:
         """Make the directory a run."""
@@ -96,18 +99,10 @@ class Run:
 
     def train(self, last_step: int, stop: threading.Event) -> None:
         """Take steps until ``last_step`` or until ``stop`` is set, then save."""
-        names = ("jsonl", *self.config.runtime.trackers)
-        trackers: list[Tracker] = [TRACKERS.get(n)(self.directory, resume_step=self.step) for n in names]
         recipe, runtime = self.config.recipe, self.config.runtime
-        source = StepBatches(
-            self.films,
-            self.augmentation,
-            batch_size=recipe.batch_size,
-            patch_size=recipe.vit.patch_size,
-            seed=recipe.seed,
-            first_step=self.step,
-            last_step=last_step,
-        )
+        self._trackers = [kind(self.directory, resume_step=self.step) for kind in self._tracker_kinds]
+        self._trackers += [CurvesTracker(self.directory), Alarm(self.directory, recipe.resolved())]
+        source = self._batches(self.step, last_step)
         try:
             self.step = run_steps(
                 self.method,
@@ -117,13 +112,13 @@ class Run:
                 last_step=last_step,
                 clip_norm=recipe.optimizer.clip_norm,
                 autocast=autocast(runtime.precision, self.device),
-                trackers=trackers,
+                trackers=self._trackers,
                 log_every_steps=runtime.log_every_steps,
                 on_step=self._after_step,
                 stop=stop,
             )
         finally:
-            for tracker in trackers:
+            for tracker in self._trackers:
                 tracker.close()
         self.save()
 
@@ -136,9 +131,33 @@ class Run:
             return self._observe()
         return {}
 
-    def _observe(self) -> dict[str, float]:
+    def _make_observers(self) -> list[Observer]:
+        """Made before a resume, when the teacher still is the network before training."""
+        pixels = {"mean": self.mean, "std": self.std}
         teacher = self.method.core.teacher.backbone
-        return {k: v for observer in self.observers for k, v in observer.measure(self.step, teacher, None).items()}
+        gallery = Gallery(
+            self.dataset,
+            self.directory,
+            start=teacher,
+            show=lambda step, path: show_picture(self._trackers, step, path),
+            **pixels,
+        )
+        return [Probe(self.dataset, self.config.recipe.vit.image_size, **pixels), gallery]
+
+    def _observe(self) -> dict[str, float]:
+        teacher, batch = self.method.core.teacher.backbone, self._batches(self.step - 1, self.step)[0]
+        return {k: v for observer in self.observers for k, v in observer.measure(self.step, teacher, batch).items()}
+
+    def _batches(self, first_step: int, last_step: int) -> StepBatches:
+        return StepBatches(
+            self.films,
+            self.augmentation,
+            batch_size=self.config.recipe.batch_size,
+            patch_size=self.config.recipe.vit.patch_size,
+            seed=self.config.recipe.seed,
+            first_step=first_step,
+            last_step=last_step,
+        )
 
     @property
     def _checkpoints(self) -> Path:
@@ -170,5 +189,4 @@ def pretrain(
         run.start(overwrite=overwrite)
     last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
     run.train(last_step, stop)
-    plot_curves(directory / "metrics.jsonl", directory / "curves.png")
     return run
