@@ -120,14 +120,17 @@ class CurvesTracker:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._is_stale = False
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._is_stale = True
         if PROBED in metrics:
-            plot_run(self._directory, self._directory / "curves.png")
+            self.close()
 
     def close(self) -> None:
-        if read_metrics(self._directory / "metrics.jsonl"):
+        if self._is_stale:
             plot_run(self._directory, self._directory / "curves.png")
+            self._is_stale = False
 
 
 def save_figure(figure: Any, target: Path, *, dpi: int = 90) -> None:
@@ -158,7 +161,8 @@ def _draw_lines(axis: Any, lines: Lines) -> None:
     for (label, points), colour in zip(lines.points.items(), COLOURS * 3, strict=False):
         if points:
             steps, values = _thinned(points)
-            axis.plot(steps, values, label=label, color=colour, linewidth=1.4, marker="o" if len(steps) < 25 else None, ms=3)
+            marker = "o" if len(steps) < 25 else None
+            axis.plot(steps, values, label=label, color=colour, linewidth=1.4, marker=marker, ms=3)
     if lines.level:
         name, level = lines.level
         axis.axhline(level, color="0.4", linestyle="--", linewidth=1, label=name)

@@ -119,7 +119,7 @@ def draw_patches(films_BHW: Array, before: Array, now: Array, step: int) -> Any:
     """One film a column: itself, its patch tokens' colours before training, and now."""
     rows = [list(films_BHW), list(before), list(now)]
     names = ["film", "before training", f"step {step}"]
-    return _grid(rows, [""] * len(films_BHW), names, "first three principal components of the patch tokens as colours")
+    return _grid(rows, [""] * len(films_BHW), names, "patch tokens: their first three principal components as red, green and blue; alike means alike to the network")
 
 
 def draw_attention(films_BHW: Array, maps_BHhw: Array, step: int) -> Any:
@@ -130,7 +130,7 @@ def draw_attention(films_BHW: Array, maps_BHhw: Array, step: int) -> Any:
         shown = [maps.mean(axis=0), *maps[:n_heads]]
         cells.append([film, *(mpl.colormaps["viridis"](one / max(one.max(), 1e-12))[..., :3] for one in shown)])
     titles = ["film", "mean of heads", *(f"head {k + 1}" for k in range(n_heads))]
-    return _grid(cells, titles, [""] * len(cells), f"attention of the class token in the last block, step {step}")
+    return _grid(cells, titles, [""] * len(cells), f"where the class token looks in the last block, step {step}: 0 is dark, each map's largest weight yellow")
 
 
 def _grid(cells: Sequence[Sequence[Array]], titles: Sequence[str], names: Sequence[str], heading: str) -> Any:
