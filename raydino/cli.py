@@ -40,7 +40,20 @@ COMMANDS = Registry(
         )
     },
 )
-_ORDER = ("demo", "synth", "ingest", "pretrain", "export", "embed", "adapt", "audit", "inspect", "compare", "show", "doctor")
+_ORDER = (
+    "demo",
+    "synth",
+    "ingest",
+    "pretrain",
+    "export",
+    "embed",
+    "adapt",
+    "audit",
+    "inspect",
+    "compare",
+    "show",
+    "doctor",
+)
 
 
 class _Verbs(TyperGroup):

@@ -24,7 +24,7 @@ def inspect(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for pictures of a dataset (distributions, contact sheets), or for the page of a run (run.html)."
+            help="Folder for pictures of a dataset (distributions, contact sheets) or the page of a run (run.html)."
         ),
     ] = None,
 ) -> None:

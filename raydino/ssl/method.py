@@ -42,7 +42,7 @@ class LossWeights(Config):
 
 
 class Targets(NamedTuple):
-    """What the teacher says: cls [2, B, K] and masked patches [M, K], each row a distribution; and of what it is made."""
+    """What the teacher says: cls [2, B, K] and masked patches [M, K], rows distributions; share of prototypes used."""
 
     cls: Tensor
     patches: Tensor

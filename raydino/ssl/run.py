@@ -133,16 +133,17 @@ class Run:
 
     def _make_observers(self) -> list[Observer]:
         """Made before a resume, when the teacher still is the network before training."""
-        pixels = {"mean": self.mean, "std": self.std}
         teacher = self.method.core.teacher.backbone
         gallery = Gallery(
             self.dataset,
             self.directory,
             start=teacher,
             show=lambda step, path: show_picture(self._trackers, step, path),
-            **pixels,
+            mean=self.mean,
+            std=self.std,
         )
-        return [Probe(self.dataset, self.config.recipe.vit.image_size, **pixels), gallery]
+        side = self.config.recipe.vit.image_size
+        return [Probe(self.dataset, side, mean=self.mean, std=self.std), gallery]
 
     def _observe(self) -> dict[str, float]:
         teacher, batch = self.method.core.teacher.backbone, self._batches(self.step - 1, self.step)[0]

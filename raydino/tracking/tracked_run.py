@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from raydino.artifacts.header import write_json
 
 
 class TrackedRun:
@@ -41,7 +40,9 @@ class TrackedRun:
 
     def _write(self) -> None:
         self._path.parent.mkdir(exist_ok=True)
-        write_json(self._path, {"run_id": self.run_id, "last_step": self.last_step})
+        partial = self._path.with_name(f".{self._path.name}.partial")
+        partial.write_text(json.dumps({"run_id": self.run_id, "last_step": self.last_step}) + "\n", encoding="utf-8")
+        os.replace(partial, self._path)
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float]:

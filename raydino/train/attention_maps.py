@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from raydino.nn.block import SelfAttention
 from raydino.nn.vit import VisionTransformer
 
 Array = npt.NDArray[np.floating]
@@ -25,13 +26,14 @@ def class_attention(vit: VisionTransformer, images: Tensor) -> Tensor:
     """
     seen: list[Tensor] = []
     attention = vit.blocks[-1].attn
+    assert isinstance(attention, SelfAttention)
     handle = attention.qkv.register_forward_hook(lambda module, inputs, output: seen.append(output))
     try:
         patches = vit(images).patches
     finally:
         handle.remove()
     (qkv,) = seen
-    B, T, three_D = qkv.shape
+    B, T, _ = qkv.shape
     query, key, _ = qkv.float().view(B, T, 3, attention.n_heads, -1).permute(2, 0, 3, 1, 4)
     scores = query[:, :, :1] @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
     weights = scores.softmax(dim=-1)[:, :, 0]

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from raydino.artifacts.dataset import Dataset
 from raydino.data.batches import Batch
@@ -119,7 +120,12 @@ def draw_patches(films_BHW: Array, before: Array, now: Array, step: int) -> Any:
     """One film a column: itself, its patch tokens' colours before training, and now."""
     rows = [list(films_BHW), list(before), list(now)]
     names = ["film", "before training", f"step {step}"]
-    return _grid(rows, [""] * len(films_BHW), names, "patch tokens: their first three principal components as red, green and blue; alike means alike to the network")
+    return _grid(
+        rows,
+        [""] * len(films_BHW),
+        names,
+        "patch tokens: their first three principal components as red, green and blue; alike means alike to the network",
+    )
 
 
 def draw_attention(films_BHW: Array, maps_BHhw: Array, step: int) -> Any:
@@ -130,7 +136,12 @@ def draw_attention(films_BHW: Array, maps_BHhw: Array, step: int) -> Any:
         shown = [maps.mean(axis=0), *maps[:n_heads]]
         cells.append([film, *(mpl.colormaps["viridis"](one / max(one.max(), 1e-12))[..., :3] for one in shown)])
     titles = ["film", "mean of heads", *(f"head {k + 1}" for k in range(n_heads))]
-    return _grid(cells, titles, [""] * len(cells), f"where the class token looks in the last block, step {step}: 0 is dark, each map's largest weight yellow")
+    return _grid(
+        cells,
+        titles,
+        [""] * len(cells),
+        f"where the class token looks in the last block, step {step}: 0 is dark, each map's largest weight yellow",
+    )
 
 
 def _grid(cells: Sequence[Sequence[Array]], titles: Sequence[str], names: Sequence[str], heading: str) -> Any:
@@ -141,9 +152,8 @@ def _grid(cells: Sequence[Sequence[Array]], titles: Sequence[str], names: Sequen
         n_columns,
         figsize=(CELL_INCHES * n_columns + 0.3, CELL_INCHES * n_rows + 0.5),
         squeeze=False,
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01),
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for row, name, pictures in zip(axes, names, cells, strict=True):
         for axis, picture in zip(row, pictures, strict=False):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")

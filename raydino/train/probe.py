@@ -123,9 +123,7 @@ class Probe:
         if not (self._val.is_labelled and self._train.is_labelled):
             return metrics
         train = frozen_features(teacher, self._train.views, self._mean, self._std)
-        metrics["knn_auroc"] = macro_auroc(
-            self._val.labels, knn_scores(train.cls, self._train.labels, val.cls, k=20)
-        )
+        metrics["knn_auroc"] = macro_auroc(self._val.labels, knn_scores(train.cls, self._train.labels, val.cls, k=20))
         both = [np.concatenate([features.cls, features.mean_patch], axis=1) for features in (train, val)]
         c = choose_c(both[0], self._train.labels, self._train.patients)
         metrics["linear_auroc"] = macro_auroc(

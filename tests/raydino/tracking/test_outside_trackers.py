@@ -62,7 +62,7 @@ class FakeWandb(ModuleType):
         self.rows: dict[int, dict] = {}
         self.open = False
 
-    def init(self, *, project, name, id, resume, dir, mode, config):  # noqa: A002
+    def init(self, *, project, name, id, resume, dir, mode, config):
         assert not self.open
         self.open = True
         self.inits.append({"project": project, "name": name, "id": id, "resume": resume, "mode": mode, "dir": dir})

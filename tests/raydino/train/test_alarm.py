@@ -9,7 +9,9 @@ RECIPE = {"steps": 600, "head": {"n_prototypes": 1024}, "optimizer": {"warmup_st
 
 def feed(alarm, first, last, entropy, rank=20.0):
     for step in range(first, last, 20):
-        alarm.log(step, {"loss": 1.0, "teacher_entropy": entropy, **({"feature_rank": rank} if step % 100 == 0 else {})})
+        alarm.log(
+            step, {"loss": 1.0, "teacher_entropy": entropy, **({"feature_rank": rank} if step % 100 == 0 else {})}
+        )
 
 
 def test_told_once_until_it_is_gone(tmp_path, capsys):
