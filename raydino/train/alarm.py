@@ -9,6 +9,8 @@ from typing import Any
 from raydino.tracking import console, read_metrics
 from raydino.train.monitors import limits, warnings
 
+WATCHED = ("teacher_entropy", "feature_rank", "dino_global", "dino_local")
+
 
 class Alarm:
     """A tracker that looks back over the run at each probe, and tells a pattern once, until it has gone."""
@@ -20,7 +22,7 @@ class Alarm:
         self._told: set[str] = set()
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        watched = {name: metrics[name] for name in ("teacher_entropy", "feature_rank") if name in metrics}
+        watched = {name: metrics[name] for name in WATCHED if name in metrics}
         self._rows.append({"step": step, **watched})
         if "feature_rank" not in metrics:
             return

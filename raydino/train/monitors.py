@@ -92,17 +92,23 @@ def spread(cls_ND: Array, patches_BND: Array) -> dict[str, float]:
     }
 
 
-def limits(recipe: Mapping[str, Any]) -> dict[str, int]:
+def limits(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What ``warnings`` must know of a run's recipe, as its header tells it."""
     return {
         "n_prototypes": int(recipe["head"]["n_prototypes"]),
         "warmup_steps": int(recipe["optimizer"]["warmup_steps"]),
         "patience_steps": max(100, int(recipe["steps"]) // 20),
+        "dino_weight": float(recipe.get("loss", {}).get("dino", 1.0)),
     }
 
 
 def warnings(
-    history: Sequence[Mapping[str, Any]], *, n_prototypes: int, warmup_steps: int, patience_steps: int
+    history: Sequence[Mapping[str, Any]],
+    *,
+    n_prototypes: int,
+    warmup_steps: int,
+    patience_steps: int,
+    dino_weight: float = 1.0,
 ) -> dict[str, str]:
     """Plain sentences on collapse in the rows of a ``metrics.jsonl``, by pattern; empty while all is well.
 
@@ -126,6 +132,20 @@ def warnings(
         found["one-hot targets"] = (
             f"each target has been a single prototype since step {since} (entropy {entropies[-1][1]:.3f} nats): "
             "raise recipe.teacher.temperature_start and temperature_end"
+        )
+    # a student that guesses has a cross-entropy of ln K whatever the targets are, and has it before they are uniform
+    guesses = [
+        (int(row["step"]), (row["dino_global"] + row["dino_local"]) / dino_weight)
+        for row in history
+        if dino_weight and row["step"] > warmup_steps and _known(row, "dino_global") and _known(row, "dino_local")
+    ]
+    since = _held_since(guesses, lambda value: abs(value / uniform - 1) <= 1 - UNIFORM_SHARE, patience_steps)
+    if since is not None:
+        found["a guessing student"] = (
+            f"the student has told the class tokens' targets no better than by guessing since step {since} "
+            f"(dino_global + dino_local is {guesses[-1][1] * dino_weight:.2f}, ln K = {uniform:.2f} nats): the way into "
+            "uniform collapse. "
+            "Lower recipe.optimizer.peak_lr, and leave iBOT and KoLeo on"
         )
     ranks = [(int(row["step"]), row["feature_rank"]) for row in history if _known(row, "feature_rank")]
     if ranks and ranks[-1][1] < POINT_RANK:

@@ -96,7 +96,17 @@ def test_one_hot_targets_and_a_point():
     assert "along one direction at step 9 (rank 1.02)" in told["a point"]
 
 
+def test_a_student_that_guesses_is_told_before_the_targets_are_uniform():
+    rows = history([6.5] * 12, dino_global=UNIFORM / 5, dino_local=UNIFORM * 4 / 5)
+    told = warnings(rows, **LIMITS)["a guessing student"]
+    assert "by guessing since step 80 (dino_global + dino_local is 6.93" in told
+    halved = [{**row, "dino_global": row["dino_global"] / 2, "dino_local": row["dino_local"] / 2} for row in rows]
+    assert "a guessing student" in warnings(halved, **LIMITS, dino_weight=0.5)
+    assert warnings(halved, **LIMITS) == {}  # well below ln K: the student tells them
+    assert warnings(rows, **LIMITS, dino_weight=0.0) == {}
+
+
 def test_limits_are_read_from_a_recipe():
     recipe = {"steps": 4000, "head": {"n_prototypes": 1024}, "optimizer": {"warmup_steps": 60}}
-    assert limits(recipe) == {**LIMITS, "patience_steps": 200}
-    assert limits({**recipe, "steps": 600}) == LIMITS
+    assert limits(recipe) == {**LIMITS, "patience_steps": 200, "dino_weight": 1.0}
+    assert limits({**recipe, "steps": 600, "loss": {"dino": 0.5}}) == {**LIMITS, "dino_weight": 0.5}
