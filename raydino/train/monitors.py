@@ -143,9 +143,8 @@ def warnings(
     if since is not None:
         found["a guessing student"] = (
             f"the student has told the class tokens' targets no better than by guessing since step {since} "
-            f"(dino_global + dino_local is {guesses[-1][1] * dino_weight:.2f}, ln K = {uniform:.2f} nats): the way into "
-            "uniform collapse. "
-            "Lower recipe.optimizer.peak_lr, and leave iBOT and KoLeo on"
+            f"(dino_global + dino_local is {guesses[-1][1] * dino_weight:.2f}, ln K = {uniform:.2f} nats): the way "
+            "into uniform collapse. Lower recipe.optimizer.peak_lr, and leave iBOT and KoLeo on"
         )
     ranks = [(int(row["step"]), row["feature_rank"]) for row in history if _known(row, "feature_rank")]
     if ranks and ranks[-1][1] < POINT_RANK:
