@@ -81,9 +81,14 @@ class Setting:
 
 
 def settings(arguments: argparse.Namespace) -> Iterator[Setting]:
+    networks: set[str] = set()
     for config in arguments.config:
+        network = json.dumps(load_config(config, PretrainConfig, arguments.overrides).recipe.vit.resolved())
+        is_new = network not in networks  # policies share a network, and its random initialisation with it
+        networks.add(network)
         for seed in range(arguments.seeds):
-            yield Setting(config, 1.0, 0, seed)
+            if is_new:
+                yield Setting(config, 1.0, 0, seed)
             yield from (Setting(config, share, n, seed) for share in arguments.shares for n in arguments.steps)
 
 
@@ -157,9 +162,10 @@ def collect(dataset: Dataset, tasks: Tasks, arguments: argparse.Namespace) -> di
         path = scores / f"{setting.name}.npz"
         for kind, values in kept(path, lambda s=setting: encoder_scores(s, dataset, tasks, arguments), tasks).items():
             if setting.steps == 0:
-                add("random initialisation", kind, -1, values)
+                add(f"random initialisation of {setting.config.stem}", kind, -1, values)
             else:
-                add(f"{setting.config.stem}, {setting.share:g} of the patients", kind, setting.steps, values)
+                patients = "all patients" if setting.share >= 1 else f"{setting.share:.0%} of the patients"
+                add(f"{setting.config.stem}, {patients}", kind, setting.steps, values)
     return found
 
 
@@ -209,6 +215,7 @@ def plot(result: dict[str, Any], target: Path) -> None:
     """One panel a readout: a line with its interval for each group, dashed levels for the baselines."""
     figure, axes = plt.subplots(1, len(READOUTS), figsize=(4.6 * len(READOUTS), 4), sharey=True, layout="constrained")
     groups = list(dict.fromkeys(row["features"] for row in result["rows"] if row["steps"] >= 0))
+    ticks = sorted({row["steps"] for row in result["rows"] if row["steps"] >= 0})
     for axis, kind in zip(axes, READOUTS, strict=True):
         for group, colour in zip(groups, COLOURS * 3, strict=False):
             rows = [r for r in result["rows"] if (r["features"], r["readout"]) == (group, kind) and r["steps"] >= 0]
@@ -222,6 +229,8 @@ def plot(result: dict[str, Any], target: Path) -> None:
         for row, style in zip(levels, ("-", "--", "-.", ":"), strict=False):
             axis.axhline(row["mean"], color="0.35", linestyle=style, linewidth=1.2, label=row["features"])
         axis.set(title=kind, xlabel="steps of pretraining", xscale="log")
+        axis.set_xticks(ticks, [f"{steps:,}" for steps in ticks])
+        axis.minorticks_off()
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("macro AUROC of the frozen probe")
@@ -266,7 +275,8 @@ def main() -> None:
     plot(result, arguments.work / "auroc_against_steps.png")
     print((arguments.work / "table.md").read_text(encoding="utf-8"))
     best = max((row for row in result["rows"] if row["steps"] >= 0), key=lambda row: row["mean"])
-    ratios = {row["features"]: round(best["mean"] / row["mean"], 4) for row in result["rows"] if row["steps"] < 0}
+    baselines = [row for row in result["rows"] if row["steps"] < 0]
+    ratios = {f"{row['features']} {row['readout']}".strip(): round(best["mean"] / row["mean"], 4) for row in baselines}
     print(json.dumps({**head, "ratios": ratios, "best": best, "passed": result["passed"]}))
 
 
