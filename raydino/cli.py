@@ -33,13 +33,27 @@ COMMANDS = Registry(
             "export",
             "embed",
             "inspect",
+            "compare",
             "show",
             "doctor",
             "plugins",
         )
     },
 )
-_ORDER = ("demo", "synth", "ingest", "pretrain", "export", "embed", "adapt", "audit", "inspect", "show", "doctor")
+_ORDER = (
+    "demo",
+    "synth",
+    "ingest",
+    "pretrain",
+    "export",
+    "embed",
+    "adapt",
+    "audit",
+    "inspect",
+    "compare",
+    "show",
+    "doctor",
+)
 
 
 class _Verbs(TyperGroup):

@@ -24,7 +24,7 @@ def inspect(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for pictures of a dataset: distributions, and contact sheets of accepted and rejected films."
+            help="Folder for pictures of a dataset (distributions, contact sheets) or the page of a run (run.html)."
         ),
     ] = None,
 ) -> None:
@@ -36,13 +36,17 @@ def inspect(
     from raydino.commands.tables import print_table
 
     header = read_header(artifact)
-    if out is not None and header.schema != "dataset":
-        raise UserError(f"--out is for datasets, and this is of the kind {header.schema}", where=artifact)
+    if out is not None and header.schema not in ("dataset", "run"):
+        raise UserError(f"--out is for datasets and runs, and this is of the kind {header.schema}", where=artifact)
     describe = _DESCRIBE.get(header.schema)
     content = list(describe(artifact, header)) if describe else []
     print_table(f"{artifact}: {header.schema}", [_header(header), content])
     if header.schema == "dataset":
         _distributions(artifact, out)
+    if header.schema == "run" and out is not None:
+        from raydino.commands.run_facts import write_page
+
+        typer.echo(write_page(artifact, [*_header(header), *content], out))
 
 
 def _header(header: Header) -> Facts:
@@ -99,18 +103,9 @@ def _distributions(path: Path, out: Path | None) -> None:
 
 
 def _run(path: Path, header: Header) -> Facts:
-    from raydino.tracking import read_metrics
+    from raydino.commands.run_facts import facts
 
-    rows = read_metrics(path / "metrics.jsonl") if (path / "metrics.jsonl").is_file() else []
-    latest: dict[str, Any] = {}
-    for row in rows:
-        latest.update({name: value for name, value in row.items() if value is not None})
-    yield "steps done", str(latest.pop("step", 0))
-    for name, value in latest.items():
-        yield name, f"{value:.6g}"
-    checkpoints = sorted(p.name for p in (path / "checkpoints").glob("*")) if (path / "checkpoints").is_dir() else []
-    yield "checkpoints", ", ".join(checkpoints) or "none"
-    yield "encoder", "present" if (path / "encoder").is_dir() else "none yet"
+    yield from facts(path, header)
 
 
 def _encoder(path: Path, header: Header) -> Facts:

@@ -21,14 +21,16 @@ from raydino.ssl.network_file import save_network
 from raydino.ssl.parent import open_parent
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.scheduled import ScheduledDinoV2
-from raydino.tracking import TRACKERS, Tracker
+from raydino.tracking import TRACKERS, Tracker, show_picture
+from raydino.train.alarm import Alarm
 from raydino.train.bad_steps import BadSteps
 from raydino.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from raydino.train.curves import plot_curves
+from raydino.train.curves import CurvesTracker
+from raydino.train.gallery import Gallery
 from raydino.train.loop import run_steps
 from raydino.train.optim import make_optimizer
 from raydino.train.precision import autocast, keep_freed_memory, pick_device
-from raydino.train.probe import KnnProbe
+from raydino.train.probe import Observer, Probe
 
 
 class Run:
@@ -64,7 +66,9 @@ class Run:
         self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
         self.step = 0
         self.saved_step = -1
-        self._probe = KnnProbe(dataset, config.recipe.vit.image_size)
+        self._tracker_kinds = [TRACKERS.get(name) for name in ("jsonl", *config.runtime.trackers)]
+        self._trackers: list[Tracker] = []
+        self.observers = self._make_observers()
 
     def start(self, *, overwrite: bool) -> None:
         """Make the directory a run."""
@@ -111,18 +115,10 @@ class Run:
 
     def train(self, last_step: int, stop: threading.Event) -> None:
         """Take steps until ``last_step`` or until ``stop`` is set, then save."""
-        names = ("jsonl", *self.config.runtime.trackers)
-        trackers: list[Tracker] = [TRACKERS.get(n)(self.directory, resume_step=self.step) for n in names]
         recipe, runtime = self.config.recipe, self.config.runtime
-        source = StepBatches(
-            self.films,
-            self.augmentation,
-            batch_size=recipe.batch_size,
-            patch_size=recipe.vit.patch_size,
-            seed=recipe.seed,
-            first_step=self.step,
-            last_step=last_step,
-        )
+        self._trackers = [kind(self.directory, resume_step=self.step) for kind in self._tracker_kinds]
+        self._trackers += [CurvesTracker(self.directory), Alarm(self.directory, recipe.resolved())]
+        source = self._batches(self.step, last_step)
         try:
             self.step = run_steps(
                 self.method,
@@ -132,7 +128,7 @@ class Run:
                 last_step=last_step,
                 clip_norm=recipe.optimizer.clip_norm,
                 autocast=autocast(runtime.precision, self.device),
-                trackers=trackers,
+                trackers=self._trackers,
                 log_every_steps=runtime.log_every_steps,
                 on_step=self._after_step,
                 bad_steps=BadSteps(
@@ -141,7 +137,7 @@ class Run:
                 stop=stop,
             )
         finally:
-            for tracker in trackers:
+            for tracker in self._trackers:
                 tracker.close()
         self.save()
 
@@ -151,8 +147,37 @@ class Run:
         if done % runtime.checkpoint_every_steps == 0:
             self.save()
         if done % runtime.probe_every_steps == 0 or done == self.config.recipe.steps:
-            return self._probe.measure(self.method.kept.backbone, self.mean, self.std)
+            return self._observe()
         return {}
+
+    def _make_observers(self) -> list[Observer]:
+        """Made before a resume, when the teacher still is the network before training."""
+        teacher = self.method.kept.backbone
+        gallery = Gallery(
+            self.dataset,
+            self.directory,
+            start=teacher,
+            show=lambda step, path: show_picture(self._trackers, step, path),
+            mean=self.mean,
+            std=self.std,
+        )
+        side = self.config.recipe.vit.image_size
+        return [Probe(self.dataset, side, mean=self.mean, std=self.std), gallery]
+
+    def _observe(self) -> dict[str, float]:
+        teacher, batch = self.method.kept.backbone, self._batches(self.step - 1, self.step)[0]
+        return {k: v for observer in self.observers for k, v in observer.measure(self.step, teacher, batch).items()}
+
+    def _batches(self, first_step: int, last_step: int) -> StepBatches:
+        return StepBatches(
+            self.films,
+            self.augmentation,
+            batch_size=self.config.recipe.batch_size,
+            patch_size=self.config.recipe.vit.patch_size,
+            seed=self.config.recipe.seed,
+            first_step=first_step,
+            last_step=last_step,
+        )
 
     @property
     def _checkpoints(self) -> Path:
@@ -185,5 +210,4 @@ def pretrain(
         run.start(overwrite=overwrite)
     last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
     run.train(last_step, stop)
-    plot_curves(directory / "metrics.jsonl", directory / "curves.png")
     return run

@@ -19,6 +19,7 @@ VERBS = [
     "adapt",
     "audit",
     "inspect",
+    "compare",
     "show",
     "doctor",
     "plugins",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -51,19 +52,62 @@ def test_pictures_of_a_dataset_and_of_nothing_else(tmp_path: Path, capsys: pytes
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
         *("distributions.png", "accepted.png", "rejected.png")
     }
-    start_run(tmp_path / "r", config={}, seed=3, inputs={})
-    assert run(["inspect", str(tmp_path / "r"), "--out", str(tmp_path / "more")]) == 2
-    assert "--out is for datasets" in capsys.readouterr().err
+    with creating(tmp_path / "f", FEATURES) as directory:
+        INDEX.write(pd.DataFrame({"sample_id": ["a"]}), directory / "index.parquet")
+        for name in ARRAYS:
+            np.save(directory / f"{name}.npy", np.zeros((1, 2), np.float32))
+    assert run(["inspect", str(tmp_path / "f"), "--out", str(tmp_path / "more")]) == 2
+    assert "--out is for datasets and runs" in capsys.readouterr().err
+
+
+RECIPE = {"steps": 600, "batch_size": 32, "head": {"n_prototypes": 1024}, "optimizer": {"warmup_steps": 60}}
+
+
+def a_run(path: Path, lines: list[dict[str, object]], recipe: dict[str, object] = RECIPE) -> Path:
+    start_run(path, config=recipe, seed=3, inputs={"dataset": "feed"})
+    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
 
 
 def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    start_run(tmp_path / "r", config={}, seed=3, inputs={"dataset": "feed"})
-    lines = [{"step": 10, "loss": 2.5}, {"step": 20, "loss": 1.25, "knn": None}]
-    (tmp_path / "r" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "r" / "checkpoints" / "step-20").mkdir(parents=True)
-    told = told_of(tmp_path / "r", capsys)
-    for expected in ("made from dataset", "feed", "20", "1.25", "step-20", "none yet"):
+    lines: list[dict[str, object]] = [
+        {"step": 10, "loss": 2.5, "seconds_per_step": 0.5, "knn_auroc": 0.71234},
+        {"step": 20, "loss": 1.25, "seconds_per_step": 0.25, "knn_auroc": 0.65, "linear_auroc": None},
+    ]
+    run_path = a_run(tmp_path / "r", lines)
+    (run_path / "checkpoints" / "step-20").mkdir(parents=True)
+    (run_path / "curves.png").write_bytes(b"png")
+    told = " ".join(told_of(run_path, capsys).split())
+    for expected in ("made from dataset", "feed", "20 of 600", "1.25", "step-20", "none yet", "no sign of it"):
         assert expected in told
+    assert "85.3 images/s, 0.375 s a step; 4 minutes left at that" in told
+    assert "0.712 at step 10; last 0.650" in told
+    assert "curves.png" in told
+    assert "crops.png" not in told
+
+
+def test_a_run_that_learns_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [{"step": step, "loss": 13.8, "teacher_entropy": 6.93} for step in range(20, 420, 20)]
+    told = " ".join(told_of(a_run(tmp_path / "r", lines), capsys).split())
+    assert "targets have been uniform since step 80" in told
+    assert "no sign of it" not in told
+
+
+def test_a_run_of_another_recipe_and_one_without_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "steps done" in told_of(a_run(tmp_path / "r", [{"step": 3, "loss": 1.0}], recipe={}), capsys)
+    start_run(tmp_path / "new", config=RECIPE, seed=3, inputs={})
+    assert "0 of 600" in told_of(tmp_path / "new", capsys)
+
+
+def test_the_page_of_a_run_holds_its_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_path = a_run(tmp_path / "r<1>", [{"step": 10, "loss": 2.5}])
+    (run_path / "crops.png").write_bytes(b"\x89PNG picture")
+    assert run(["inspect", str(run_path), "--out", str(tmp_path / "page")]) == 0
+    page = (tmp_path / "page" / "run.html").read_text(encoding="utf-8")
+    assert base64.b64encode(b"\x89PNG picture").decode() in page
+    assert "r&lt;1&gt;" in page
+    assert "10 of 600" in page
+    assert 'src="/' not in page  # nothing is fetched from anywhere
 
 
 def test_an_encoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,10 @@ def test_twenty_steps_equal_ten_stop_and_ten(dataset, tmp_path):
     assert steps == list(range(1, 21))
     losses = [[row["loss"] for row in read_metrics(tmp_path / d / "metrics.jsonl")] for d in ("straight", "torn")]
     assert losses[0] == losses[1]
-    assert (tmp_path / "straight" / "curves.png").stat().st_size > 10_000
+    for name in ("curves", "crops", "patches", "attention"):
+        assert (tmp_path / "straight" / f"{name}.png").stat().st_size > 10_000
+    last = read_metrics(tmp_path / "torn" / "metrics.jsonl")[-1]
+    assert {"knn_auroc", "linear_auroc", "feature_rank", "teacher_entropy_patch", "prototypes_used"} <= set(last)
 
 
 def test_workers_change_nothing(dataset, tmp_path):

@@ -1,6 +1,7 @@
 """What a person sees while work goes on: progress bars, and metrics written step by step.
 
-``JsonlTracker`` always writes; TensorBoard and others join through the registry of trackers.
+``JsonlTracker`` always writes; the others stand in files of their own behind the registry of trackers, and are
+imported only where a run asks for them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -57,6 +58,21 @@ class Tracker(Protocol):
         """Flush and release what is held."""
 
 
+@runtime_checkable
+class PictureTracker(Protocol):
+    """A tracker that also shows pictures."""
+
+    def picture(self, step: int, path: Path) -> None:
+        """Show the PNG at ``path``; its stem is its name."""
+
+
+def show_picture(trackers: Iterable[Tracker], step: int, path: Path) -> None:
+    """Hand a picture to those trackers that show pictures."""
+    for tracker in trackers:
+        if isinstance(tracker, PictureTracker):
+            tracker.picture(step, path)
+
+
 class JsonlTracker:
     """``metrics.jsonl``: one JSON object a line, ``{"step": …, name: value, …}``.
 
@@ -80,26 +96,15 @@ class JsonlTracker:
         self._file.close()
 
 
-class TensorBoardTracker:
-    """Event files under ``tensorboard/``."""
-
-    def __init__(self, directory: Path, *, resume_step: int = 0) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # the only tracker that needs torch
-
-        self._writer = SummaryWriter(str(directory / "tensorboard"), purge_step=resume_step + 1)
-
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            self._writer.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        self._writer.close()
-
-
 TRACKERS = Registry(
     "tracker",
     "raydino.trackers",
-    {"jsonl": "raydino.tracking:JsonlTracker", "tensorboard": "raydino.tracking:TensorBoardTracker"},
+    {
+        "jsonl": "raydino.tracking:JsonlTracker",
+        "mlflow": "raydino.tracking.mlflow_tracker:MlflowTracker",
+        "tensorboard": "raydino.tracking.tensorboard_tracker:TensorBoardTracker",
+        "wandb": "raydino.tracking.wandb_tracker:WandbTracker",
+    },
 )
 
 
