@@ -17,8 +17,8 @@ from frozen_probe import Tasks
 from torch import nn
 
 from raydino.artifacts.dataset import Dataset
-from raydino.data.augment.geometry import random_resized_crop
-from raydino.data.films import Films, unit_range, whole_film
+from raydino.data.augment.crop_resize import CropResize
+from raydino.data.films import Films, whole_film
 from raydino.train.precision import pick_device
 
 SIDE = 96
@@ -46,13 +46,14 @@ def cnn_scores(dataset: Dataset, tasks: Tasks, *, seed: int, epochs: int) -> npt
         model = network(len(tasks.names)).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LR, weight_decay=0.05)
     films = Films(dataset, tasks.train_ids)
+    policy = CropResize(global_size=SIDE, local_size=SIDE, n_locals=0, global_scale=(0.6, 1.0))
     targets = torch.from_numpy(tasks.train).float()
     n_steps, step = epochs * math.ceil(len(films) / BATCH), 0
     for _ in range(epochs):
         for rows in np.array_split(rng.permutation(len(films)), math.ceil(len(films) / BATCH)):
             for group in optimizer.param_groups:
                 group["lr"] = PEAK_LR * 0.5 * (1 + math.cos(math.pi * step / n_steps))
-            crops = [random_resized_crop(unit_range(films[int(i)])[None], SIDE, (0.6, 1.0), rng) for i in rows]
+            crops = [policy(films[int(i)], rng).global_crops[0].numpy() for i in rows]
             logits, target = (
                 model(_standardised(np.stack(crops)).to(device)),
                 targets[torch.from_numpy(rows)].to(device),
