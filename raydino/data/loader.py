@@ -8,6 +8,7 @@ to about 1e-5.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,10 @@ def _ahead_on_a_stream(batches_: Iterator[Batch], device: torch.device) -> Itera
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(1)  # a core each; PyTorch does the same for itself
+    # ``timeout``, SLURM and a terminal signal the whole group: the main process ends with a checkpoint, and its
+    # workers have to live until it is done with them. They end by themselves when it is gone.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_it_is(made: object) -> object:

@@ -1,5 +1,6 @@
 """Loading in processes: the same batches by any way, and one clear line where a worker fails or dies."""
 
+import multiprocessing
 import os
 import signal
 from contextlib import nullcontext
@@ -44,6 +45,17 @@ def test_the_global_generator_is_left_alone(dataset):
     before = torch.get_rng_state()
     list(batches(source(films), n_workers=1))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_workers_outlive_a_signal_to_the_group(dataset, number):
+    """``timeout``, SLURM and Ctrl-C reach the workers too, and the main process still wants its last step."""
+    films = Films(dataset, dataset.sample_ids("train"))
+    made = batches(source(films), n_workers=2)
+    next(made)
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid, number)
+    assert len(list(made)) == 11
 
 
 def test_workers_fill_one_cache(dataset):
