@@ -24,12 +24,13 @@ COMMANDS = Registry(
     "command",
     "raydino.commands",
     {
-        verb: f"raydino.commands.{verb}:{verb}"
+        verb: f"raydino.commands.{verb.replace('-', '_')}:{verb.replace('-', '_')}"
         for verb in (
             "demo",
             "synth",
             "ingest",
             "pretrain",
+            "import-weights",
             "export",
             "embed",
             "inspect",
@@ -39,7 +40,10 @@ COMMANDS = Registry(
         )
     },
 )
-_ORDER = ("demo", "synth", "ingest", "pretrain", "export", "embed", "adapt", "audit", "inspect", "show", "doctor")
+_ORDER = (
+    *("demo", "synth", "ingest", "pretrain", "import-weights", "export", "embed"),
+    *("adapt", "audit", "inspect", "show", "doctor"),
+)
 
 
 class _Verbs(TyperGroup):

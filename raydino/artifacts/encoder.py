@@ -8,7 +8,7 @@ input and its output, recomputed at every load).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ class EncoderCard:
     """What ``encoder.json`` says beside the sizes of the network."""
 
     vit: dict[str, Any]  # raydino.nn.vit.ViTConfig
-    pixels: dict[str, Any]  # pixel recipe of the films that it was trained on
-    mean: float  # of training pixels scaled to 0..1
-    std: float
-    steps: int  # optimiser steps of pretraining; 0 is random initialisation
+    pixels: dict[str, Any]  # pixel recipe of the films that it was trained on; empty: unknown, so any is taken
+    mean: float | list[float]  # of training pixels scaled to 0..1; a list has one value a channel
+    std: float | list[float]
+    steps: int | None  # optimiser steps of pretraining; 0 is random initialisation, None unknown
+    origin: dict[str, Any] = field(default_factory=dict)  # of imported weights: file, format, how they were prepared
 
 
 def write_encoder_card(directory: Path, card: EncoderCard) -> None:
