@@ -16,6 +16,9 @@ from raydino.artifacts.header import Schema, read_header, write_json
 from raydino.errors import UserError
 
 ENCODER = Schema("encoder", 1)
+# The same network as a graph for other programs: encoder.onnx or encoder.pt2, and encoder.json
+ONNX_EXPORT = Schema("graph_onnx", 1)
+TORCH_EXPORT = Schema("graph_torch", 1)
 
 
 @dataclass(frozen=True)

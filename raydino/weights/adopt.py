@@ -30,7 +30,9 @@ def prepare(
 ) -> ForeignViT:
     """``vit`` as the encoder shall be; what is left out stays as in its source, except that RGB is folded."""
     if channels not in (1, vit.config.channels):
-        raise UserError(f"has {vit.config.channels} channels, not {channels}", remedy="leave --channels out")
+        raise UserError(
+            f"has {vit.config.channels} channels, not {channels}", where=vit.where, remedy="leave --channels out"
+        )
     vit = with_normalisation(vit, mean, std)
     origin = vit.origin | {
         "channels": vit.config.channels,
@@ -62,18 +64,24 @@ def with_normalisation(vit: ForeignViT, mean: Sequence[float], std: Sequence[flo
 
     Raises UserError where neither says what they are.
     """
-    found = []
+    found, channels = [], vit.config.channels
     for name, given, own in (("mean", mean, vit.mean), ("std", std, vit.std)):
         values = list(given or own)
         if not values:
-            raise UserError(f"does not say the {name} of its pixels", remedy="give --mean and --std, of pixels in 0..1")
-        if len(values) not in (1, vit.config.channels):
             raise UserError(
-                f"{len(values)} values of {name} for {vit.config.channels} channels", remedy="give one each"
+                f"does not say the {name} of its pixels",
+                where=vit.where,
+                remedy="give --mean and --std, of pixels in 0..1",
             )
-        found.append(values * vit.config.channels if len(values) == 1 else values)
+        if len(values) not in (1, channels):
+            raise UserError(
+                f"{len(values)} values of {name} for {channels} channels",
+                where=vit.where,
+                remedy=f"give --{name} one or {channels}",
+            )
+        found.append(values * channels if len(values) == 1 else values)
     if min(found[1]) <= 0:
-        raise UserError(f"the std {min(found[1]):g} is not above 0", remedy="give --std, of pixels in 0..1")
+        raise UserError(f"the std {min(found[1]):g} is not above 0", where=vit.where, remedy="give --std")
     return replace(vit, mean=found[0], std=found[1])
 
 
@@ -86,6 +94,7 @@ def with_positions(vit: ForeignViT, how: PositionResize | None, image_size: int 
         lower = max(1, image_size // config.patch_size) * config.patch_size
         raise UserError(
             f"image size {image_size} is no multiple of the patch size {config.patch_size}",
+            where=vit.where,
             remedy=f"--image-size {lower} or {lower + config.patch_size}",
         )
     side = image_size // config.patch_size

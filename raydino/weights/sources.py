@@ -31,6 +31,7 @@ class ForeignViT:
     mean: list[float]  # of pixels in 0..1, one value or one a channel; empty where the source does not say
     std: list[float]
     origin: dict[str, Any]  # what the encoder's card keeps of it
+    where: Path  # for messages
 
 
 def read_vit(source: str | Path) -> ForeignViT:
@@ -58,7 +59,7 @@ def _read_official(path: Path) -> ForeignViT:
     _require_same_tensors(state, to_official(_empty(config)))
     origin = {"format": "official DINOv2", "files": sha256_of([path])}
     # The official code and, says papers.md 2.0 at second hand, users of XRay-DINO normalise as for ImageNet.
-    return ForeignViT(config, _floats(from_official(state, config)), IMAGENET_MEAN, IMAGENET_STD, origin)
+    return ForeignViT(config, _floats(from_official(state, config)), IMAGENET_MEAN, IMAGENET_STD, origin, path)
 
 
 def _read_hf(directory: Path) -> ForeignViT:
@@ -74,7 +75,7 @@ def _read_hf(directory: Path) -> ForeignViT:
     if (directory / "preprocessor_config.json").is_file():
         mean, std = _normalisation(read_json(directory / "preprocessor_config.json"))
     origin = {"format": f"Hugging Face {values['model_type']}", "files": sha256_of(files)}
-    return ForeignViT(config, _floats(from_hf(state, config)), mean, std, origin)
+    return ForeignViT(config, _floats(from_hf(state, config)), mean, std, origin, directory)
 
 
 def _normalisation(values: Mapping[str, Any]) -> tuple[list[float], list[float]]:
