@@ -24,12 +24,13 @@ COMMANDS = Registry(
     "command",
     "raydino.commands",
     {
-        verb: f"raydino.commands.{verb}:{verb}"
+        verb: f"raydino.commands.{verb.replace('-', '_')}:{verb.replace('-', '_')}"
         for verb in (
             "demo",
             "synth",
             "ingest",
             "pretrain",
+            "import-weights",
             "export",
             "embed",
             "inspect",
@@ -41,18 +42,8 @@ COMMANDS = Registry(
     },
 )
 _ORDER = (
-    "demo",
-    "synth",
-    "ingest",
-    "pretrain",
-    "export",
-    "embed",
-    "adapt",
-    "audit",
-    "inspect",
-    "compare",
-    "show",
-    "doctor",
+    *("demo", "synth", "ingest", "pretrain", "import-weights", "export", "embed"),
+    *("adapt", "audit", "inspect", "compare", "show", "doctor"),
 )
 
 

@@ -6,6 +6,7 @@ features can be cached.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from raydino.artifacts.run import RUN
 from raydino.config import parse_config
 from raydino.errors import UserError
 from raydino.nn.hf_layout import from_hf, hf_config, to_hf
-from raydino.nn.vit import VisionTransformer, ViTConfig
+from raydino.nn.vit import Tokens, VisionTransformer, ViTConfig
 
 GOLDEN_TOLERANCE = 1e-3  # between machines and thread counts; a wrong weight differs by far more
 
@@ -44,7 +45,7 @@ class EncoderSpec:
     n_registers: int
     image_size: int  # side in pixels of the square view
     patch_size: int
-    pixels: dict[str, Any]  # pixel recipe of the films that the encoder was trained on
+    pixels: dict[str, Any]  # pixel recipe of the films that it was trained on; empty: unknown, so any is taken
 
     @property
     def grid(self) -> int:
@@ -52,8 +53,8 @@ class EncoderSpec:
         return self.image_size // self.patch_size
 
     def require_same_pixels(self, dataset: Dataset) -> None:
-        """Raise UserError when the films of ``dataset`` were made by another pixel recipe."""
-        if dataset.pixels != self.pixels:
+        """Raise UserError when the films of ``dataset`` were made by another pixel recipe than is known."""
+        if self.pixels and dataset.pixels != self.pixels:
             keys = sorted(dataset.pixels.keys() | self.pixels.keys())
             differing = [k for k in keys if dataset.pixels.get(k) != self.pixels.get(k)]
             shown = ", ".join(f"{k} {dataset.pixels.get(k)!r} instead of {self.pixels.get(k)!r}" for k in differing)
@@ -65,12 +66,20 @@ class EncoderSpec:
 
 
 class Encoder(nn.Module):
-    """A frozen ViT. ``images`` f32 [B, 1, S, S] in 0..1 → ``EncoderOutput``; normalisation is inside."""
+    """A frozen ViT. ``images`` f32 [B, 1, S, S] in 0..1 → ``EncoderOutput``; normalisation is inside.
+
+    Where the network takes three channels, the film is copied to each and normalised by that channel's values.
+    """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, vit: VisionTransformer, card: EncoderCard, fingerprint: str) -> None:
         super().__init__()
         self.vit = vit.eval().requires_grad_(False)
         self.card = card
+        for name, value in (("mean", card.mean), ("std", card.std)):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
         config = vit.config
         self.spec = EncoderSpec(
             fingerprint=fingerprint,
@@ -83,8 +92,16 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> EncoderOutput:
-        tokens = self.vit((images - self.card.mean) / self.card.std)
-        return EncoderOutput(tokens.cls.float(), tokens.registers.float(), tokens.patches.float())
+        return _output(self.vit(self.normalise(images)))
+
+    @torch.no_grad()
+    def intermediate(self, images: Tensor, blocks: Sequence[int]) -> list[EncoderOutput]:
+        """What the chosen blocks say (counted from 0, normalised); the last block's is that of ``forward``."""
+        return [_output(tokens) for tokens in self.vit.intermediate(self.normalise(images), blocks)]
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """[B, 1, S, S] in 0..1 → [B, channels, S, S] as the network was trained on."""
+        return (images.expand(-1, self.vit.config.channels, -1, -1) - self.mean) / self.std
 
     @classmethod
     def load(cls, path: str | Path, *, device: torch.device | str = "cpu") -> Encoder:
@@ -117,6 +134,10 @@ class Encoder(nn.Module):
                 where=where,
                 remedy="its files do not belong together; export it again",
             )
+
+
+def _output(tokens: Tokens) -> EncoderOutput:
+    return EncoderOutput(tokens.cls.float(), tokens.registers.float(), tokens.patches.float())
 
 
 def save_encoder(
@@ -153,7 +174,7 @@ def _preprocessor(config: ViTConfig, card: EncoderCard) -> dict[str, Any]:
     """What Hugging Face's image processors need to prepare a film alike (area resizing is PIL's BOX, 4)."""
     return {
         "image_processor_type": "BitImageProcessor",
-        "do_convert_rgb": False,
+        "do_convert_rgb": config.channels == 3,
         "do_resize": True,
         "size": {"height": config.image_size, "width": config.image_size},
         "resample": 4,
@@ -161,6 +182,6 @@ def _preprocessor(config: ViTConfig, card: EncoderCard) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / (2 ** int(card.pixels.get("bits", 8)) - 1),
         "do_normalize": True,
-        "image_mean": [card.mean],
-        "image_std": [card.std],
+        "image_mean": card.mean if isinstance(card.mean, list) else [card.mean],
+        "image_std": card.std if isinstance(card.std, list) else [card.std],
     }

@@ -8,7 +8,7 @@ input and its output, recomputed at every load).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from raydino.artifacts.header import Schema, read_header, write_json
 from raydino.errors import UserError
 
 ENCODER = Schema("encoder", 1)
+# The same network as a graph for other programs: encoder.onnx or encoder.pt2, and encoder.json
+ONNX_EXPORT = Schema("graph_onnx", 1)
+TORCH_EXPORT = Schema("graph_torch", 1)
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class EncoderCard:
     """What ``encoder.json`` says beside the sizes of the network."""
 
     vit: dict[str, Any]  # raydino.nn.vit.ViTConfig
-    pixels: dict[str, Any]  # pixel recipe of the films that it was trained on
-    mean: float  # of training pixels scaled to 0..1
-    std: float
-    steps: int  # optimiser steps of pretraining; 0 is random initialisation
+    pixels: dict[str, Any]  # pixel recipe of the films that it was trained on; empty: unknown, so any is taken
+    mean: float | list[float]  # of training pixels scaled to 0..1; a list has one value a channel
+    std: float | list[float]
+    steps: int | None  # optimiser steps of pretraining; 0 is random initialisation, None unknown
+    origin: dict[str, Any] = field(default_factory=dict)  # of imported weights: file, format, how they were prepared
 
 
 def write_encoder_card(directory: Path, card: EncoderCard) -> None:

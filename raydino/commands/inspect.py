@@ -113,9 +113,16 @@ def _encoder(path: Path, header: Header) -> Facts:
 
     card = read_encoder_card(path)
     yield "network", _pairs(card.vit)
-    yield "pretrained for", f"{card.steps} steps" if card.steps else "0 steps: random initialisation"
-    yield "pixel mean, deviation", f"{card.mean:.4f}, {card.std:.4f} of 0..1"
-    yield "pixel recipe", _pairs(card.pixels)
+    if card.origin:
+        yield "imported from", _pairs(card.origin)
+    else:
+        yield "pretrained for", f"{card.steps} steps" if card.steps else "0 steps: random initialisation"
+    for name, value in (("mean", card.mean), ("deviation", card.std)):
+        yield (
+            f"pixel {name}",
+            ", ".join(f"{v:.4f}" for v in (value if isinstance(value, list) else [value])) + " of 0..1",
+        )
+    yield "pixel recipe", _pairs(card.pixels) or "unknown, so films of any dataset are taken"
 
 
 def _features(path: Path, header: Header) -> Facts:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from raydino.errors import UserError
 from raydino.nn.vit import ViTConfig
 
 _OUTER = {
@@ -35,6 +36,8 @@ _INNER = {
     "norm2": "norm2",
 }
 _QKV = ("query", "key", "value")
+_MODELS = {"dinov2": ("Dinov2Model", "size"), "dinov2_with_registers": ("Dinov2WithRegistersModel", "antialias")}
+_FIXED = {"hidden_act": "gelu", "qkv_bias": True, "layer_norm_eps": 1e-6}  # what our ViT cannot do otherwise
 
 
 def to_hf(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -77,27 +80,66 @@ def from_hf(state: dict[str, Tensor], config: ViTConfig) -> dict[str, Tensor]:
 
 def hf_config(config: ViTConfig) -> dict[str, Any]:
     """``config.json`` for ``transformers.AutoModel.from_pretrained``."""
-    model_type, name = ("dinov2", "Dinov2Model")
-    if config.n_registers:
-        model_type, name = ("dinov2_with_registers", "Dinov2WithRegistersModel")
+    model_type = "dinov2_with_registers" if config.n_registers else "dinov2"
     ratio = config.mlp_ratio
     values: dict[str, Any] = {
-        "architectures": [name],
+        "architectures": [_MODELS[model_type][0]],
         "model_type": model_type,
         "dtype": "float32",
-        "hidden_act": "gelu",
         "hidden_size": config.embed_dim,
         "image_size": config.image_size,
-        "layer_norm_eps": 1e-6,
         "layerscale_value": config.layerscale_init,
         "mlp_ratio": int(ratio) if ratio == int(ratio) else ratio,
         "num_attention_heads": config.n_heads,
         "num_channels": config.channels,
         "num_hidden_layers": config.depth,
         "patch_size": config.patch_size,
-        "qkv_bias": True,
         "use_swiglu_ffn": config.ffn == "swiglu",
+        **_FIXED,
     }
     if config.n_registers:
         values["num_register_tokens"] = config.n_registers
     return values
+
+
+def unwrap_hf(state: dict[str, Tensor], values: dict[str, Any]) -> dict[str, Tensor]:
+    """The bare model out of one with a head on top; a mask token that ``config.json`` leaves out is zero."""
+    prefix = f"{values.get('model_type')}."
+    bare = {name.removeprefix(prefix): t for name, t in state.items() if not name.startswith("classifier.")}
+    if values.get("use_mask_token") is False and _OUTER["cls_token"] in bare:
+        bare[_OUTER["mask_token"]] = torch.zeros(1, bare[_OUTER["cls_token"]].shape[-1])
+    return bare
+
+
+def hf_sizes(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields of ``ViTConfig`` from a ``config.json``; what it leaves out is transformers' default.
+
+    Raises UserError for another architecture, or for a Dinov2 that our ViT cannot be.
+    """
+    model_type = values.get("model_type")
+    if model_type not in _MODELS:
+        raise UserError(f"its model_type is {model_type!r}", remedy=f"one of {', '.join(_MODELS)} can be imported")
+    for name, wanted in _FIXED.items():
+        if values.get(name, wanted) != wanted:
+            raise UserError(f"its {name} is {values[name]!r}", remedy=f"only models with {wanted!r} can be imported")
+    n_registers = values.get("num_register_tokens", 4) if model_type == "dinov2_with_registers" else 0
+    return {
+        "image_size": _side(values, "image_size", 224),
+        "patch_size": _side(values, "patch_size", 16 if n_registers else 14),
+        "embed_dim": values.get("hidden_size", 768),
+        "depth": values.get("num_hidden_layers", 12),
+        "n_heads": values.get("num_attention_heads", 12),
+        "mlp_ratio": values.get("mlp_ratio", 4),
+        "ffn": "swiglu" if values.get("use_swiglu_ffn") else "mlp",
+        "n_registers": n_registers,
+        "layerscale_init": values.get("layerscale_value", 1.0),
+        "channels": values.get("num_channels", 3),
+        "position_resize": _MODELS[model_type][1],
+    }
+
+
+def _side(values: dict[str, Any], name: str, default: int) -> Any:
+    value = values.get(name, default)
+    if isinstance(value, list) and len(set(value)) == 1:
+        return value[0]
+    return value

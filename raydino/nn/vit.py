@@ -1,27 +1,32 @@
-"""The vision transformer of DINOv2, for one-channel films.
+"""The vision transformer of DINOv2, for films of one channel or three.
 
 Token order: CLS, registers, patches (row by row). Position embeddings belong to CLS and patches;
-at another resolution than ``image_size`` those of the patches are resized bicubically (antialiased
-when there are registers, as in the released models). Papers: DINOv2 (2304.07193), registers
-(2309.16588).
+at another resolution than ``image_size`` those of the patches are resized (``nn.positions``).
+Papers: DINOv2 (2304.07193), registers (2309.16588).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from raydino.config import Config
+from raydino.errors import UserError
 from raydino.nn.attention import choose
 from raydino.nn.block import Block, FeedForwardKind, SelfAttention
+from raydino.nn.positions import PositionResize, resize_positions
 
 
 class ViTConfig(Config):
-    """Sizes of a ViT. ``image_size`` is the side in pixels that the position embeddings are made for."""
+    """Sizes of a ViT. ``image_size`` is the side in pixels that the position embeddings are made for.
+
+    ``position_resize`` says how they are resized to another; left out, it is as in transformers:
+    ``antialias`` with registers, ``size`` without. ``nn.sizes`` has the published sizes.
+    """
 
     image_size: int = Field(gt=0)
     patch_size: int = Field(gt=0)
@@ -33,6 +38,7 @@ class ViTConfig(Config):
     n_registers: int = Field(default=0, ge=0)
     layerscale_init: float = Field(default=1e-5, gt=0)
     channels: int = Field(default=1, gt=0)
+    position_resize: PositionResize | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> ViTConfig:
@@ -90,27 +96,41 @@ class VisionTransformer(nn.Module):
 
     def forward(self, images: Tensor, masks_BN: Tensor | None = None) -> Tokens:
         """``masks_BN`` bool, one value a patch: True patches are replaced by the mask token (iBOT)."""
+        tokens, grid = self.embed(images, masks_BN)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.split(self.norm(tokens), grid)
+
+    def intermediate(self, images: Tensor, blocks: Sequence[int]) -> list[Tokens]:
+        """Tokens after each of ``blocks`` (counted from 0) and the last norm, in the order asked for.
+
+        The last block's are those of ``forward``. Raises UserError for a block that is not there.
+        """
+        missing = [block for block in blocks if not 0 <= block < len(self.blocks)]
+        if missing:
+            raise UserError(f"no block {missing[0]}", remedy=f"blocks are counted from 0 to {len(self.blocks) - 1}")
+        tokens, grid = self.embed(images)
+        found: dict[int, Tokens] = {}
+        for index, block in enumerate(self.blocks[: max(blocks, default=-1) + 1]):
+            tokens = block(tokens)
+            if index in blocks:
+                found[index] = self.split(self.norm(tokens), grid)
+        return [found[block] for block in blocks]
+
+    def embed(self, images: Tensor, masks_BN: Tensor | None = None) -> tuple[Tensor, tuple[int, int]]:
+        """Tokens before the first block, [B, 1 + R + h·w, D], and the grid (h, w) of the patches."""
         B, _, H, W = images.shape
-        h, w = H // self.config.patch_size, W // self.config.patch_size
+        grid = (H // self.config.patch_size, W // self.config.patch_size)
         patches = self.patch_embed(images).flatten(2).transpose(1, 2)
         if masks_BN is not None:
             patches = torch.where(masks_BN.unsqueeze(-1), self.mask_token.to(patches.dtype), patches)
         tokens = torch.cat([self.cls_token.expand(B, -1, -1).to(patches.dtype), patches], dim=1)
-        tokens = tokens + self._positions(h, w)
+        how = self.config.position_resize or ("antialias" if self.config.n_registers else "size")
+        tokens = tokens + resize_positions(self.pos_embed, grid, how)
         registers = self.register_tokens.expand(B, -1, -1).to(tokens.dtype)
-        tokens = torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
-        for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
-        first_patch = 1 + self.config.n_registers
-        return Tokens(tokens[:, 0], tokens[:, 1:first_patch], tokens[:, first_patch:].unflatten(1, (h, w)))
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1), grid
 
-    def _positions(self, h: int, w: int) -> Tensor:
-        side = self.config.image_size // self.config.patch_size
-        if (h, w) == (side, side):
-            return self.pos_embed
-        grid = self.pos_embed[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
-        resized = F.interpolate(
-            grid.float(), size=(h, w), mode="bicubic", align_corners=False, antialias=self.config.n_registers > 0
-        )
-        return torch.cat([self.pos_embed[:, :1], resized.flatten(2).transpose(1, 2).to(grid.dtype)], dim=1)
+    def split(self, tokens: Tensor, grid: tuple[int, int]) -> Tokens:
+        """[B, 1 + R + h·w, D] by kind."""
+        first_patch = 1 + self.config.n_registers
+        return Tokens(tokens[:, 0], tokens[:, 1:first_patch], tokens[:, first_patch:].unflatten(1, grid))

@@ -22,7 +22,7 @@ LAYERS = (
     ("cli", "__main__", "demo", "commands", "testing"),
     ("ssl",),
     ("train",),
-    ("encoder", "features", "export"),
+    ("encoder", "features", "export", "weights"),
     ("data",),
     ("nn", "dicom", "phantom"),
     ("readers",),

@@ -14,6 +14,7 @@ VERBS = [
     "synth",
     "ingest",
     "pretrain",
+    "import-weights",
     "export",
     "embed",
     "adapt",

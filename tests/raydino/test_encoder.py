@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from raydino.artifacts.header import HEADER_NAME
 from raydino.encoder import Encoder
 from raydino.errors import UserError
-from raydino.export import export_hf
+from raydino.export.hf import export_hf
 from raydino.features import extract, load_features, save_features
 from raydino.testing.tiny import tiny_dataset, tiny_encoder
 

@@ -84,3 +84,28 @@ def test_patches_stand_in_rows_of_the_film():
 def test_impossible_sizes(wrong, reason):
     with pytest.raises(UserError, match=reason):
         parse_config({**SIZES, **wrong}, ViTConfig)
+
+
+def test_intermediate_blocks():
+    ours = vit(depth=4, n_registers=2)
+    images = torch.rand(2, 1, 96, 64, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        for cut in (1, 3):  # a ViT of the first blocks alone says what the whole one says in between
+            short = vit(depth=cut, n_registers=2)
+            short.load_state_dict({name: t for name, t in ours.state_dict().items() if name in short.state_dict()})
+            for found, expected in zip(ours.intermediate(images, [cut - 1])[0], short(images), strict=True):
+                assert torch.equal(found, expected)
+        last, first = ours.intermediate(images, [3, 0])
+        assert torch.equal(last.patches, ours(images).patches)
+        assert torch.equal(first.cls, ours.intermediate(images, [0, 1])[0].cls)
+        assert ours.intermediate(images, []) == []
+    with pytest.raises(UserError, match="no block 4; blocks are counted from 0 to 3"):
+        ours.intermediate(images, [0, 4])
+
+
+def test_positions_are_resized_as_told():
+    images = torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(4))
+    default, with_registers = vit()(images).cls, vit(n_registers=1)(images).cls
+    assert torch.equal(default, vit(position_resize="size")(images).cls)
+    assert torch.equal(with_registers, vit(n_registers=1, position_resize="antialias")(images).cls)
+    assert not torch.equal(default, vit(position_resize="offset")(images).cls)
