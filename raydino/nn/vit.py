@@ -125,10 +125,14 @@ class VisionTransformer(nn.Module):
         if masks_BN is not None:
             patches = torch.where(masks_BN.unsqueeze(-1), self.mask_token.to(patches.dtype), patches)
         tokens = torch.cat([self.cls_token.expand(B, -1, -1).to(patches.dtype), patches], dim=1)
-        how = self.config.position_resize or ("antialias" if self.config.n_registers else "size")
-        tokens = tokens + resize_positions(self.pos_embed, grid, how)
+        tokens = tokens + self.positions(grid)
         registers = self.register_tokens.expand(B, -1, -1).to(tokens.dtype)
         return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1), grid
+
+    def positions(self, grid: tuple[int, int]) -> Tensor:
+        """Position embeddings of CLS and of a grid (h, w) of patches, [1, 1 + h·w, D]."""
+        how = self.config.position_resize or ("antialias" if self.config.n_registers else "size")
+        return resize_positions(self.pos_embed, grid, how)
 
     def split(self, tokens: Tensor, grid: tuple[int, int]) -> Tokens:
         """[B, 1 + R + h·w, D] by kind."""

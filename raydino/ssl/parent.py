@@ -125,7 +125,7 @@ def _fitted(theirs: VisionTransformer, vit: ViTConfig, where: Path) -> dict[str,
     _require_equal(theirs.config, vit, "its network", where, but=_MAY_DIFFER)
     side = vit.image_size // vit.patch_size
     # The same resizing as in a forward pass at that size, so that the child starts as the function that its parent is.
-    return {**theirs.state_dict(), "pos_embed": theirs._positions(side, side).detach().clone()}
+    return {**theirs.state_dict(), "pos_embed": theirs.positions((side, side)).detach().clone()}
 
 
 def _require_equal(theirs: Config, ours: Config, what: str, where: Path, *, but: Collection[str] = ()) -> None:
