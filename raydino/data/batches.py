@@ -48,6 +48,8 @@ class StepBatches(TorchDataset[Batch]):
         seed: int,
         first_step: int,
         last_step: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self._films = films
         self._augmentation = augmentation
@@ -56,6 +58,8 @@ class StepBatches(TorchDataset[Batch]):
         self._seed = seed
         self._first_step = first_step
         self._last_step = last_step
+        share = batch_size // world_size
+        self._mine = slice(rank * share, (rank + 1) * share)  # places in the batch of all ranks
 
     def __len__(self) -> int:
         return self._last_step - self._first_step
@@ -64,13 +68,14 @@ class StepBatches(TorchDataset[Batch]):
         step = self._first_step + item
         first = step * self._batch_size
         views = []
-        for position in range(first, first + self._batch_size):
+        for position in range(first + self._mine.start, first + self._mine.stop):
             rng = np.random.default_rng([self._seed, _VIEWS, position])
             views.append(self._augmentation(unit_range(self._films[self._film_at(position)])[None], rng))
         global_crops = np.stack([v.global_crops for v in views], axis=1)
         local_crops = np.stack([v.local_crops for v in views], axis=1)
         rng = np.random.default_rng([self._seed, _MASKS, step])
         masks = batch_masks(2 * self._batch_size, self._grid, rng)
+        masks = masks.reshape(2, self._batch_size, -1)[:, self._mine].reshape(2 * len(views), -1)
         return Batch(
             torch.from_numpy(global_crops.reshape(-1, *global_crops.shape[2:])),
             torch.from_numpy(local_crops.reshape(-1, *local_crops.shape[2:])),

@@ -142,7 +142,7 @@ class DinoV2(nn.Module):
         tokens = self.teacher.backbone(global_crops)
         cls = sinkhorn_knopp(self.teacher.dino_head(tokens.cls), temperature)
         patches = self.teacher.ibot_head(tokens.patches.flatten(1, 2)[masks])
-        patches = sinkhorn_knopp(patches, temperature) if len(patches) else patches.float()
+        patches = sinkhorn_knopp(patches, temperature)
         return Targets(cls.unflatten(0, (2, -1)), patches)
 
     def update_teacher(self, momentum: float) -> None:

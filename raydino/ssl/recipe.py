@@ -15,6 +15,7 @@ from raydino.data.augment import AUGMENTATIONS, Augmentation
 from raydino.nn.vit import ViTConfig
 from raydino.ssl.method import HeadConfig, LossWeights
 from raydino.train.optim import OptimizerConfig
+from raydino.train.parallel import Parallel
 from raydino.train.precision import Precision
 
 
@@ -75,6 +76,8 @@ class Runtime(Config):
     checkpoint_every_steps: int = Field(default=500, gt=0)
     probe_every_steps: int = Field(default=500, gt=0)
     trackers: tuple[str, ...] = ("tensorboard",)
+    parallel: Parallel = "auto"  # ddp, fsdp or hybrid between several processes; auto goes by the network's size
+    shard_ranks: int | None = Field(default=None, gt=0)  # hybrid: processes that share one copy; a machine's when null
 
 
 class PretrainConfig(Config):

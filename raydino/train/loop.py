@@ -7,11 +7,8 @@ time keeping, logging, and calls ``on_step`` after every step, where checkpoints
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +16,10 @@ from torch import Tensor, nn
 
 from raydino.errors import UserError
 from raydino.tracking import Tracker, progress_bar
+from raydino.train.distributed import is_main, mean_over_ranks
 from raydino.train.optim import clip_each
+from raydino.train.pace import Pace
+from raydino.train.stopping import Stop
 
 
 class TrainingMethod(Protocol):
@@ -50,22 +50,22 @@ def run_steps(
     trackers: Sequence[Tracker],
     log_every_steps: int,
     on_step: Callable[[int], Mapping[str, float]],
-    stop: threading.Event,
+    stop: Stop,
+    pace: Pace,
 ) -> int:
     """Take steps ``first_step``..``last_step - 1``; returns the number of steps done in all.
 
     ``on_step(done)`` is called with the number of steps done and may return further metrics. A set
-    ``stop`` ends the loop after the current step.
+    ``stop`` ends the loop after the current step. Trackers get the mean over ranks.
     """
-    with progress_bar() as bar:
+    with progress_bar(shown=is_main()) as bar:
         task = bar.add_task("pretraining", total=last_step, completed=first_step, note="")
         for step in range(first_step, last_step):
             started = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - started
             metrics = _take_step(method, optimizer, batch, step, clip_norm, autocast)
-            metrics["seconds_per_step"] = time.perf_counter() - started
-            metrics["data_wait_share"] = waited / metrics["seconds_per_step"]
+            metrics = mean_over_ranks({**metrics, **pace.measure(started, waited)})
             done = step + 1
             extra = on_step(done)
             if done % log_every_steps == 0 or extra or done == last_step:
@@ -101,19 +101,3 @@ def _take_step(
     optimizer.step()
     method.end_step()
     return {**values, **schedules, **{f"grad_norm/{name}": norm for name, norm in norms.items()}}
-
-
-@contextmanager
-def stopping_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM, SIGINT or SIGUSR1 sets, so that a run ends with a checkpoint."""
-    stop = threading.Event()
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ the rate; the prototypes stand still at first; gradients are clipped in each sub
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from raydino.config import Config
+from raydino.train.parallel import whole
 
 
 class OptimizerConfig(Config):
@@ -64,9 +65,11 @@ def set_step(optimizer: torch.optim.Optimizer, *, step: int, lr: float, weight_d
 
 
 def clip_each(modules: Mapping[str, nn.Module], max_norm: float) -> dict[str, float]:
-    """Clip the gradient of each module by itself; returns the norms before clipping by name."""
+    """Clip the gradient of each module by itself, over all ranks' slices; returns the norms before clipping."""
     norms = {}
     for name, module in modules.items():
-        parameters: Iterable[nn.Parameter] = [p for p in module.parameters() if p.grad is not None]
-        norms[name] = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm))
+        parameters = [p for p in module.parameters() if p.grad is not None]
+        norm = whole(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
+        norms[name] = float(norm)
     return norms
