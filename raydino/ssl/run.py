@@ -1,9 +1,13 @@
-"""One pretraining run: from a config and a dataset to a run directory, and on from its last checkpoint."""
+"""One pretraining run: from a config and a dataset to a run directory, and on from its last checkpoint.
+
+Every rank of a run goes through the same calls; rank 0 alone writes into the directory.
+"""
 
 from __future__ import annotations
 
+import errno
 import shutil
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -12,19 +16,25 @@ from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.encoder import EncoderCard
 from raydino.artifacts.header import read_header, refuse_existing
 from raydino.artifacts.run import RUN, start_run
-from raydino.data.batches import StepBatches, batches
+from raydino.data.batches import Batch, StepBatches, batches
 from raydino.data.films import Films, mean_std
-from raydino.encoder import save_encoder
 from raydino.errors import UserError
+from raydino.ssl.observers import KnnObserver, Observer
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.scheduled import ScheduledDinoV2
+from raydino.ssl.teacher_files import TeacherFiles
 from raydino.tracking import TRACKERS, Tracker
-from raydino.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from raydino.train.checkpoint import Checkpoints, newest_checkpoint, read_facts
 from raydino.train.curves import plot_curves
+from raydino.train.distributed import is_main, local_rank, rank, wait_for_all, world_size
 from raydino.train.loop import run_steps
 from raydino.train.optim import make_optimizer
-from raydino.train.precision import autocast, keep_freed_memory, pick_device
+from raydino.train.pace import Pace
+from raydino.train.parallel import parallelise
+from raydino.train.precision import autocast, has_bf16, keep_freed_memory, pick_device
 from raydino.train.probe import KnnProbe
+from raydino.train.state import restore, state_tensors
+from raydino.train.stopping import Stop
 
 
 class Run:
@@ -32,34 +42,45 @@ class Run:
 
     def __init__(self, config: PretrainConfig, dataset: Dataset, directory: Path) -> None:
         self.config, self.dataset, self.directory = config, dataset, directory
-        self.device = pick_device(config.runtime.device)
-        self.augmentation = config.recipe.augmentation.build()
+        recipe, runtime = config.recipe, config.runtime
+        self.device = pick_device(runtime.device, local_rank=local_rank())
+        self.autocast = autocast(runtime.precision, self.device)
+        self.augmentation = recipe.augmentation.build()
         self.films = Films(dataset, dataset.sample_ids("train"))  # validation and test stay unseen
-        if len(self.films) < config.recipe.batch_size:
-            raise UserError(
-                f"holds {len(self.films)} films to train on, fewer than a batch of {config.recipe.batch_size}",
-                where=dataset.path,
-                remedy="lower it with --set recipe.batch_size=…",
-            )
+        self._check_batch()
         self.mean, self.std = mean_std(self.films)
         if self.std < 1e-3:
             raise UserError("its films are blank: all pixels are alike", where=dataset.path)
-        self.method = ScheduledDinoV2(config.recipe, mean=self.mean, std=self.std).to(self.device)
-        for network in (self.method.core.student, self.method.core.teacher):
-            network.backbone.use_attention(config.runtime.attention, self.device)
-        self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
+        self.method = ScheduledDinoV2(recipe, mean=self.mean, std=self.std).to(self.device)
+        student, teacher = self.method.core.student, self.method.core.teacher
+        for network in (student, teacher):
+            network.backbone.use_attention(runtime.attention, self.device)
+        self.parallel = parallelise(
+            student,
+            teacher,
+            runtime.parallel,
+            device=self.device,
+            bf16=runtime.precision == "bf16" or (runtime.precision == "auto" and has_bf16(self.device)),
+            shard_ranks=runtime.shard_ranks,
+        )
+        self.optimizer = make_optimizer(student, recipe.optimizer)
+        self.checkpoints = Checkpoints(directory / "checkpoints")
+        self.teacher_files = TeacherFiles(directory, config, self._inputs)
+        self.observers: list[Observer] = [self._probe()] if is_main() else []
         self.step = 0
         self.saved_step = -1
-        self._probe = KnnProbe(dataset, config.recipe.vit.image_size)
+        self._batch: Batch | None = None
 
     def start(self, *, overwrite: bool) -> None:
         """Make the directory a run."""
-        refuse_existing(self.directory, overwrite=overwrite, schema=RUN)
-        shutil.rmtree(self.directory, ignore_errors=True)  # an old encoder must not pass for the new run's
-        recipe = self.config.recipe.resolved()
-        start_run(self.directory, config=recipe, seed=self.config.recipe.seed, inputs=self._inputs)
-        text = yaml.safe_dump(self.config.resolved(), sort_keys=False)
-        (self.directory / "resolved.yaml").write_text(text, encoding="utf-8")
+        if is_main():
+            refuse_existing(self.directory, overwrite=overwrite, schema=RUN)
+            shutil.rmtree(self.directory, ignore_errors=True)  # an old encoder must not pass for the new run's
+            recipe = self.config.recipe.resolved()
+            start_run(self.directory, config=recipe, seed=self.config.recipe.seed, inputs=self._inputs)
+            text = yaml.safe_dump(self.config.resolved(), sort_keys=False)
+            (self.directory / "resolved.yaml").write_text(text, encoding="utf-8")
+        wait_for_all()
 
     def resume(self) -> None:
         """Continue where the newest checkpoint stands."""
@@ -74,30 +95,52 @@ class Run:
                 where=self.directory,
                 remedy="resume with the config that started it (resolved.yaml), or start a new run",
             )
-        path = newest_checkpoint(self._checkpoints)
+        path = newest_checkpoint(self.checkpoints.directory)
+        wait_for_all()  # nobody writes before everybody has looked
         if path is None:
             return
-        state = load_checkpoint(path)
-        self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = self.saved_step = int(state["step"])
+        self.step = self.saved_step = int(read_facts(path)["step"])
+        restore(path, self.method, self.optimizer)
 
     def save(self) -> None:
-        """Write a checkpoint and refresh ``encoder/``."""
+        """Begin to write a checkpoint, and refresh the teacher's files."""
         if self.saved_step == self.step:
             return
-        state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_checkpoint(self._checkpoints, self.step, state)
-        vit = self.method.core.teacher.backbone
-        card = EncoderCard(vit.config.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
-        save_encoder(self.directory / "encoder", vit, card, inputs=self._inputs, overwrite=True)
+        tensors = state_tensors(self.method, self.optimizer)
+        self.checkpoints.save(self.step, tensors, {"parallel": self.parallel})
+        card = EncoderCard(self.config.recipe.vit.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
+        self.teacher_files.write(self.method.core.teacher, card)
         self.saved_step = self.step
 
-    def train(self, last_step: int, stop: threading.Event) -> None:
+    def train(self, last_step: int, stop: Stop) -> None:
         """Take steps until ``last_step`` or until ``stop`` is set, then save."""
-        names = ("jsonl", *self.config.runtime.trackers)
+        names = ("jsonl", *self.config.runtime.trackers) if is_main() else ()
         trackers: list[Tracker] = [TRACKERS.get(n)(self.directory, resume_step=self.step) for n in names]
         recipe, runtime = self.config.recipe, self.config.runtime
+        try:
+            self.step = run_steps(
+                self.method,
+                self.optimizer,
+                self._batches(last_step),
+                first_step=self.step,
+                last_step=last_step,
+                clip_norm=recipe.optimizer.clip_norm,
+                autocast=self.autocast,
+                trackers=trackers,
+                log_every_steps=runtime.log_every_steps,
+                on_step=self._after_step,
+                stop=stop,
+                pace=Pace(recipe.batch_size, self.device),
+            )
+        finally:
+            for tracker in trackers:
+                tracker.close()
+        self.save()
+        self.checkpoints.wait()
+
+    def _batches(self, last_step: int) -> Iterator[Batch]:
+        """This rank's share of every batch; the newest is kept for the observers."""
+        recipe = self.config.recipe
         source = StepBatches(
             self.films,
             self.augmentation,
@@ -106,38 +149,47 @@ class Run:
             seed=recipe.seed,
             first_step=self.step,
             last_step=last_step,
+            rank=rank(),
+            world_size=world_size(),
         )
-        try:
-            self.step = run_steps(
-                self.method,
-                self.optimizer,
-                batches(source, n_workers=runtime.n_workers),
-                first_step=self.step,
-                last_step=last_step,
-                clip_norm=recipe.optimizer.clip_norm,
-                autocast=autocast(runtime.precision, self.device),
-                trackers=trackers,
-                log_every_steps=runtime.log_every_steps,
-                on_step=self._after_step,
-                stop=stop,
-            )
-        finally:
-            for tracker in trackers:
-                tracker.close()
-        self.save()
+        for batch in batches(source, n_workers=self.config.runtime.n_workers):
+            self._batch = batch
+            yield batch
 
     def _after_step(self, done: int) -> dict[str, float]:
         self.step = done
         runtime = self.config.runtime
+        self.checkpoints.poll()
         if done % runtime.checkpoint_every_steps == 0:
             self.save()
         if done % runtime.probe_every_steps == 0 or done == self.config.recipe.steps:
-            return self._probe.measure(self.method.core.teacher.backbone, self.mean, self.std)
+            return self._observe()
         return {}
 
-    @property
-    def _checkpoints(self) -> Path:
-        return self.directory / "checkpoints"
+    def _observe(self) -> dict[str, float]:
+        """What the observers say of the teacher; they stand on rank 0, the others wait at the next collective."""
+        teacher = self.teacher_files.backbone(self.method.core.teacher)
+        if teacher is None:
+            return {}
+        measured = [observer.measure(self.step, teacher, self._batch) for observer in self.observers]
+        return {name: value for metrics in measured for name, value in metrics.items()}
+
+    def _probe(self) -> Observer:
+        return KnnObserver(KnnProbe(self.dataset, self.config.recipe.vit.image_size), self.mean, self.std)
+
+    def _check_batch(self) -> None:
+        batch_size = self.config.recipe.batch_size
+        if len(self.films) < batch_size:
+            raise UserError(
+                f"holds {len(self.films)} films to train on, fewer than a batch of {batch_size}",
+                where=self.dataset.path,
+                remedy="lower it with --set recipe.batch_size=…",
+            )
+        if batch_size % world_size():
+            raise UserError(
+                f"recipe.batch_size {batch_size} does not divide among {world_size()} processes",
+                remedy="it is the batch of all processes together; choose a multiple, or another number of them",
+            )
 
     @property
     def _inputs(self) -> dict[str, str]:
@@ -152,18 +204,33 @@ def pretrain(
     resume: bool,
     overwrite: bool,
     stop_after: int | None,
-    stop: threading.Event,
+    stop: Stop,
 ) -> Run:
-    """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all."""
+    """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all.
+
+    With several processes all of them call this, with the same arguments.
+    """
     keep_freed_memory()
-    if not resume:
+    if not resume and is_main():
         refuse_existing(directory, overwrite=overwrite, schema=RUN)
     run = Run(config, dataset, directory)
-    if resume:
-        run.resume()
-    else:
-        run.start(overwrite=overwrite)
-    last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
-    run.train(last_step, stop)
-    plot_curves(directory / "metrics.jsonl", directory / "curves.png")
+    try:
+        if resume:
+            run.resume()
+        else:
+            run.start(overwrite=overwrite)
+        last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
+        run.train(last_step, stop)
+        if is_main():
+            plot_curves(directory / "metrics.jsonl", directory / "curves.png")
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                "the disk is full; the last good checkpoint is intact",
+                where=directory,
+                remedy="free space and continue with --resume",
+            ) from error
+        raise
+    finally:
+        run.checkpoints.close()
     return run

@@ -19,6 +19,7 @@ import shutil
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,11 +89,19 @@ class Checkpoints:
         except (CheckpointException, Exception) as error:
             if is_main():
                 shutil.rmtree(self._partial(self._pending_step), ignore_errors=True)
+            fault = _fault(error)
+            if not isinstance(fault, OSError):
+                raise fault from error
             raise UserError(
-                f"the checkpoint of step {self._pending_step} cannot be written ({_reason(error)})",
+                f"the checkpoint of step {self._pending_step} cannot be written ({fault.strerror or fault})",
                 where=self.directory,
                 remedy="free space and continue with --resume: the last good checkpoint is intact",
             ) from error
+
+    def close(self) -> None:
+        """Let a save that still runs come to its end after a fault elsewhere, which is what the user is told of."""
+        with suppress(Exception):
+            self.wait()
 
     def _partial(self, step: int) -> Path:
         return self.directory / f".step-{step:08d}.partial"
@@ -175,8 +184,13 @@ def _synchronise(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _reason(error: BaseException) -> str:
-    """The first rank's own fault, in one line."""
+def _fault(error: BaseException) -> BaseException:
+    """What DCP wraps: the fault of the first rank that had one."""
     if isinstance(error, CheckpointException) and error.failures:
-        error = next(iter(error.failures.values()))[0]
-    return " ".join(str(error).split())[:150] or type(error).__name__
+        return next(iter(error.failures.values()))[0]
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    fault = _fault(error)
+    return " ".join(str(fault).split())[:150] or type(fault).__name__

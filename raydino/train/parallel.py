@@ -24,7 +24,7 @@ from raydino.nn.block import Block
 from raydino.train.distributed import is_main, local_world_size, world_size
 
 Parallel = Literal["auto", "ddp", "fsdp", "hybrid"]
-LARGE = 500_000_000  # parameters of a network that had better be sliced: weights, gradient, moments and teacher are 20 B each
+LARGE = 500_000_000  # parameters from which auto slices: weight, gradient, two moments and teacher are 20 bytes each
 
 # FSDP hooks on a block's output, and ours are views (the class token is a slice). Nothing writes into them.
 warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -17,7 +16,8 @@ from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.run import pretrain
 from raydino.testing.tiny import tiny_dataset
 from raydino.tracking import read_metrics
-from raydino.train.checkpoint import load_checkpoint, newest_checkpoint
+from raydino.train.checkpoint import Checkpoints, load_checkpoint, newest_checkpoint, read_facts
+from raydino.train.stopping import Stop
 
 RECIPE = {
     "seed": 3,
@@ -44,13 +44,13 @@ def dataset(tmp_path_factory) -> Dataset:
 
 def run(dataset, directory, *, recipe=RECIPE, **options):
     config = parse_config({"recipe": recipe, "runtime": RUNTIME}, PretrainConfig)
-    defaults = {"resume": False, "overwrite": False, "stop_after": None, "stop": threading.Event()}
+    defaults = {"resume": False, "overwrite": False, "stop_after": None, "stop": Stop()}
     return pretrain(config, dataset, directory, **{**defaults, **options})
 
 
 def weights(directory):
-    state = load_checkpoint(newest_checkpoint(directory / "checkpoints"))
-    return state["step"], state["method"], state["optimizer"]
+    path = newest_checkpoint(directory / "checkpoints")
+    return read_facts(path)["step"], load_checkpoint(path)
 
 
 def test_twenty_steps_equal_ten_stop_and_ten(dataset, tmp_path):
@@ -62,9 +62,7 @@ def test_twenty_steps_equal_ten_stop_and_ten(dataset, tmp_path):
     assert one[0] == other[0] == 20
     for name, tensor in one[1].items():
         assert torch.equal(tensor, other[1][name]), name
-    for index, moments in one[2]["state"].items():
-        for name, tensor in moments.items():
-            assert torch.equal(tensor, other[2]["state"][index][name]), (index, name)
+    assert any(name.startswith("optimizer.") and name.endswith(".exp_avg_sq") for name in one[1])
     steps = [row["step"] for row in read_metrics(tmp_path / "torn" / "metrics.jsonl")]
     assert steps == list(range(1, 21))
     losses = [[row["loss"] for row in read_metrics(tmp_path / d / "metrics.jsonl")] for d in ("straight", "torn")]
@@ -75,7 +73,7 @@ def test_twenty_steps_equal_ten_stop_and_ten(dataset, tmp_path):
 def test_workers_change_nothing(dataset, tmp_path):
     run(dataset, tmp_path / "none", stop_after=3)
     config = parse_config({"recipe": RECIPE, "runtime": {**RUNTIME, "n_workers": 2}}, PretrainConfig)
-    pretrain(config, dataset, tmp_path / "two", resume=False, overwrite=False, stop_after=3, stop=threading.Event())
+    pretrain(config, dataset, tmp_path / "two", resume=False, overwrite=False, stop_after=3, stop=Stop())
     for name, tensor in weights(tmp_path / "none")[1].items():
         assert torch.equal(tensor, weights(tmp_path / "two")[1][name]), name
 
@@ -123,18 +121,21 @@ def test_a_batch_larger_than_the_dataset(dataset, tmp_path):
 
 def test_a_diverging_run_says_so_and_keeps_its_checkpoint(dataset, tmp_path):
     run(dataset, tmp_path / "run", stop_after=5)
-    state_path = newest_checkpoint(tmp_path / "run" / "checkpoints")
-    state = load_checkpoint(state_path)
-    state["method"]["core.student.backbone.cls_token"].fill_(float("nan"))
-    torch.save(state, state_path)
+    path = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    tensors = load_checkpoint(path)
+    tensors["method.core.student.backbone.cls_token"].fill_(float("nan"))
+    checkpoints = Checkpoints(path.parent)
+    checkpoints.save(5, tensors, {})
+    checkpoints.wait()
     with pytest.raises(UserError, match="the loss of step 5 is not finite"):
         run(dataset, tmp_path / "run", resume=True)
-    assert load_checkpoint(state_path)["step"] == 5
+    assert read_facts(path)["step"] == 5
 
 
 def test_a_broken_checkpoint_says_so(dataset, tmp_path):
     run(dataset, tmp_path / "run", stop_after=5)
-    newest_checkpoint(tmp_path / "run" / "checkpoints").write_bytes(b"half a check")
+    (shard,) = newest_checkpoint(tmp_path / "run" / "checkpoints").glob("*.safetensors")
+    shard.write_bytes(b"half a check")
     with pytest.raises(UserError, match="cannot be read as a checkpoint"):
         run(dataset, tmp_path / "run", resume=True)
 
@@ -144,12 +145,12 @@ def test_killed_and_resumed(dataset, tmp_path, number):
     """SIGTERM ends with a checkpoint of the last step; SIGKILL falls back to the last one written."""
     run(dataset, tmp_path / "straight")
     code = f"""
-import threading, time
+import time
 from raydino.artifacts.dataset import Dataset
 from raydino.config import parse_config
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl import run as module
-from raydino.train.loop import stopping_on_signals
+from raydino.train.stopping import stopping_on_signals
 config = parse_config({{"recipe": {RECIPE!r}, "runtime": {RUNTIME!r}}}, PretrainConfig)
 inner = module.Run._after_step
 def slowly(self, done):
@@ -170,7 +171,7 @@ with stopping_on_signals() as stop:
     process.wait(timeout=60)
     time.sleep(0.1)
     step = weights(tmp_path / "torn")[0]
-    assert step == 10 if number == signal.SIGKILL else 12 <= step < 20
+    assert step in (5, 10) if number == signal.SIGKILL else 12 <= step < 20  # the write of 10 may be cut off
     run(dataset, tmp_path / "torn", resume=True)
     one, other = weights(tmp_path / "straight"), weights(tmp_path / "torn")
     for name, tensor in one[1].items():
