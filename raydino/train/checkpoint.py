@@ -64,7 +64,8 @@ class Checkpoints:
         self.wait()
         partial = self._partial(step)
         if is_main():
-            shutil.rmtree(partial, ignore_errors=True)
+            for stale in self.directory.glob(".step-*.partial"):  # of a run that was killed
+                shutil.rmtree(stale, ignore_errors=True)
         record = {"format": FORMAT_VERSION, "step": step, "world_size": world_size(), **facts}
         writer = _CommittingWriter(partial, self.directory / f"step-{step:08d}", record, self._keep)
         self._pending_step = step

@@ -5,18 +5,22 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
 from raydino.artifacts.dataset import Dataset
+from raydino.artifacts.images import encode_png
 from raydino.config import parse_config
 from raydino.encoder import Encoder
 from raydino.errors import UserError
+from raydino.ssl import run as module
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.run import pretrain
+from raydino.testing import tiny
 from raydino.testing.tiny import tiny_dataset
-from raydino.tracking import read_metrics
-from raydino.train.checkpoint import Checkpoints, load_checkpoint, newest_checkpoint, read_facts
+from raydino.tracking import JsonlTracker, read_metrics
+from raydino.train.checkpoint import Checkpoints, _CommittingWriter, load_checkpoint, newest_checkpoint, read_facts
 from raydino.train.stopping import Stop
 
 RECIPE = {
@@ -140,9 +144,12 @@ def test_a_broken_checkpoint_says_so(dataset, tmp_path):
         run(dataset, tmp_path / "run", resume=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_killed_and_resumed(dataset, tmp_path, number):
-    """SIGTERM ends with a checkpoint of the last step; SIGKILL falls back to the last one written."""
+@pytest.mark.parametrize(("number", "at"), [(signal.SIGTERM, 12), (signal.SIGKILL, 12), (signal.SIGKILL, 10)])
+def test_killed_and_resumed(dataset, tmp_path, number, at):
+    """SIGTERM ends with a checkpoint of the last step; SIGKILL falls back to the last one written.
+
+    At step 10 a checkpoint is being written when the signal comes.
+    """
     run(dataset, tmp_path / "straight")
     code = f"""
 import time
@@ -165,7 +172,7 @@ with stopping_on_signals() as stop:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
-        if line.strip() == "12":
+        if line.strip() == str(at):
             process.send_signal(number)
             break
     process.wait(timeout=60)
@@ -176,6 +183,56 @@ with stopping_on_signals() as stop:
     one, other = weights(tmp_path / "straight"), weights(tmp_path / "torn")
     for name, tensor in one[1].items():
         assert torch.equal(tensor, other[1][name]), name
+
+
+def test_a_full_disk_stops_the_run_and_costs_no_checkpoint(dataset, tmp_path, monkeypatch):
+    run(dataset, tmp_path / "straight")
+    write = _CommittingWriter.write_data
+
+    def full_at_ten(self, *arguments):
+        if "step-00000010" in str(self.path):
+            raise OSError(28, "No space left on device")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(_CommittingWriter, "write_data", full_at_ten)
+    with pytest.raises(UserError, match="the checkpoint of step 10 cannot be written .*No space left on device"):
+        run(dataset, tmp_path / "full")
+    assert [path.name for path in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-00000005"]
+    monkeypatch.undo()
+    run(dataset, tmp_path / "full", resume=True)
+    for name, tensor in weights(tmp_path / "straight")[1].items():
+        assert torch.equal(tensor, weights(tmp_path / "full")[1][name]), name
+
+
+def test_a_disk_full_for_the_metrics_is_one_line(dataset, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(JsonlTracker, "log", full)
+    with pytest.raises(UserError, match="the disk is full; the last good checkpoint is intact"):
+        run(dataset, tmp_path / "run")
+
+
+def test_blank_films(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiny, "encode_png", lambda film: encode_png(np.zeros_like(film)))
+    blank = tiny_dataset(tmp_path / "blank")
+    with pytest.raises(UserError, match="its films are blank"):
+        run(blank, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_observers_see_the_teacher_and_the_batch(dataset, tmp_path, monkeypatch):
+    seen = []
+
+    class Observer:
+        def measure(self, step, teacher, batch):
+            seen.append((step, type(teacher).__name__, len(batch.global_crops)))
+            return {"looked": float(step)}
+
+    monkeypatch.setattr(module.Run, "_probe", lambda self: Observer())
+    run(dataset, tmp_path / "run")
+    assert seen == [(step, "VisionTransformer", 8) for step in (10, 20)]
+    assert [r["step"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "looked" in r] == [10, 20]
 
 
 def test_overwriting_leaves_no_old_encoder_and_no_other_artifact(dataset, tmp_path):

@@ -92,9 +92,11 @@ def test_poll_tells_of_a_fault_and_waits_for_nothing(tmp_path, monkeypatch):
     checkpoints.poll()
     monkeypatch.setattr(Writer, "finish", lambda *_, **__: os.stat(tmp_path / "gone"))
     checkpoints.save(1, state(1.0), {})
+    assert checkpoints._pending is not None
+    checkpoints._pending.exception()  # waits, so that the next poll finds it done
     with pytest.raises(UserError, match="cannot be written"):
-        while True:
-            checkpoints.poll()
+        checkpoints.poll()
+    checkpoints.poll()  # told once
 
 
 class Evil:
