@@ -63,8 +63,13 @@ def pretrain(
     words += ["--resume"] if resume else []
     words += ["--overwrite"] if overwrite else []
 
+    from raydino.artifacts.dataset import Dataset
+    from raydino.config import load_config
+    from raydino.ssl.recipe import PretrainConfig
     from raydino.train.launch import SlurmJob, slurm_options
 
+    load_config(config, PretrainConfig, overrides)  # a fault shows now, not when the job comes up
+    Dataset.open(data)
     job = SlurmJob(
         nodes=nodes,
         gpus_per_node=gpus_per_node,
@@ -98,12 +103,12 @@ def _run(
             run = run_pretraining(
                 loaded, dataset, out, resume=resume, overwrite=overwrite, stop_after=stop_after, stop=stop
             )
+        total, curves = loaded.recipe.steps, out / "curves.png"
         if is_main():
-            total, curves = loaded.recipe.steps, out / "curves.png"
             typer.echo(f"{out}: {run.step} of {total} steps, encoder in {out / 'encoder'}, curves in {curves}")
             if run.step < total:
                 typer.echo("continue with --resume")
-    return 128 + stop.number if stop.number else 0
+    return 128 + stop.number if stop.number and run.step < total else 0
 
 
 def _submit(words: list[str], job: SlurmJob, out: Path, dry_run: bool) -> int:
@@ -113,7 +118,7 @@ def _submit(words: list[str], job: SlurmJob, out: Path, dry_run: bool) -> int:
 
     logs = out.resolve().with_name(f"{out.name}.slurm")
     if dry_run:
-        typer.echo(script(job, logs))
+        typer.echo(script(job, logs / "%j"))
         return 0
     number = submit(Program(run, words), job, logs / "%j")
     typer.echo(f"job {number} submitted, logs in {logs / number}")

@@ -22,11 +22,13 @@ from raydino.errors import UserError
 WARNING_SECONDS = 180  # between SLURM's signal and the end: a step and a checkpoint must fit
 _MAX_TIMEOUTS = 1000  # times that a job may come back after its hours are over
 _PREEMPT_SIGNAL = "SUBMITIT_PREEMPT_SIGNAL"  # submitit's own default is USR2
+_OUR_RESTARTS = "RAYDINO_RESTART_COUNT"  # set by ``Program``
+_RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT", _OUR_RESTARTS)
 
 
 def restarted() -> bool:
-    """Whether torchrun (--max-restarts) or SLURM (requeue) has started this program before."""
-    return any(int(os.environ.get(name, "0")) > 0 for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
+    """Whether torchrun (--max-restarts), SLURM (requeue) or submitit has started this program before."""
+    return any(int(os.environ.get(name, "0")) > 0 for name in _RESTARTS)
 
 
 class SlurmJob(Config):
@@ -59,12 +61,13 @@ class SlurmJob(Config):
 class Program:
     """The program with its arguments, as submitit calls it in each process of a job."""
 
-    def __init__(self, program: Callable[[list[str]], int], arguments: Sequence[str]) -> None:
-        self.program, self.arguments = program, list(arguments)
+    def __init__(self, program: Callable[[list[str]], int], arguments: Sequence[str], *, restarts: int = 0) -> None:
+        self.program, self.arguments, self.restarts = program, list(arguments), restarts
 
     def __call__(self) -> None:
         submitit = _submitit()
         submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        os.environ[_OUR_RESTARTS] = str(self.restarts)
         code = self.program(self.arguments)
         if code == 128 + signal.SIGUSR1:
             signal.raise_signal(signal.SIGUSR1)  # submitit's handler, in place again, requeues on rank 0
@@ -73,7 +76,7 @@ class Program:
 
     def checkpoint(self) -> Any:
         """What submitit puts into the queue again: the same program, which finds that it was restarted."""
-        return _submitit().helpers.DelayedSubmission(Program(self.program, self.arguments))
+        return _submitit().helpers.DelayedSubmission(Program(self.program, self.arguments, restarts=self.restarts + 1))
 
 
 def submit(program: Program, job: SlurmJob, folder: Path) -> str:

@@ -28,8 +28,10 @@ def report(arguments: list[str]) -> int:
 
 
 def stopped_by_usr1(arguments: list[str]) -> int:
-    """The first time it ends as a run does after SIGUSR1."""
-    return 128 + signal.SIGUSR1
+    """The first time it ends as a run does after SIGUSR1, the second time well."""
+    with Path(arguments[0], "calls").open("a") as file:
+        file.write(f"{launch.restarted()}\n")
+    return 0 if launch.restarted() else 128 + signal.SIGUSR1
 
 
 def test_every_process_of_a_job_joins(tmp_path):
@@ -49,15 +51,14 @@ def by_value(function):
     return function
 
 
-def test_a_run_that_ends_on_usr1_is_requeued_as_it_was(tmp_path):
+def test_a_run_that_ends_on_usr1_is_requeued_and_knows_it(tmp_path):
     executor = submitit.LocalExecutor(tmp_path / "logs")
     executor.update_parameters(tasks_per_node=1, timeout_min=2)
-    job = executor.submit(Program(by_value(stopped_by_usr1), ["a", "b"]))
-    with pytest.raises(submitit.core.utils.UncompletedJobError):
-        job.result()
+    job = executor.submit(Program(by_value(stopped_by_usr1), [str(tmp_path)]))
+    job.wait()
+    assert job.exception() is None, job.stderr()
     assert "Requeued job" in job.stdout() + job.stderr()
-    again = submitit.core.utils.DelayedSubmission.load(job.paths.submitted_pickle)
-    assert again.function.arguments == ["a", "b"]
+    assert (tmp_path / "calls").read_text().split() == ["False", "True"]
 
 
 def test_the_script(tmp_path):
@@ -103,10 +104,11 @@ def test_options():
         slurm_options(["account"])
 
 
-@pytest.mark.parametrize("name", ["TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"])
+@pytest.mark.parametrize("name", ["TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT", "RAYDINO_RESTART_COUNT"])
 def test_restarted(monkeypatch, name):
     monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT", raising=False)
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    monkeypatch.delenv("RAYDINO_RESTART_COUNT", raising=False)
     assert not restarted()
     monkeypatch.setenv(name, "0")
     assert not restarted()
