@@ -211,8 +211,9 @@ def pretrain(
     With several processes all of them call this, with the same arguments.
     """
     keep_freed_memory()
-    if not resume and is_main():
+    if not resume:
         refuse_existing(directory, overwrite=overwrite, schema=RUN)
+    wait_for_all()  # nobody writes before everybody has looked
     run = Run(config, dataset, directory)
     try:
         if resume:

@@ -21,6 +21,7 @@ from raydino.errors import UserError
 
 _PATIENCE = timedelta(minutes=30)  # of a collective: the others wait while rank 0 probes or writes
 _FAILED = "raydino/failed"  # counts the ranks that have failed; it lies in the store that torchrun keeps
+_background: list[dist.ProcessGroup] = []  # see background_group
 _LOST_PEER = ("gloo", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
 
 
@@ -62,6 +63,8 @@ def process_group() -> Iterator[None]:
     try:
         store, number, size = next(dist.rendezvous("env://", timeout=_PATIENCE))
         dist.init_process_group(_backend(), store=store, rank=number, world_size=size, timeout=_PATIENCE)
+        # All connections are made now: later a rank that waits for one would not notice that another has failed.
+        _background.append(dist.new_group(backend="gloo", timeout=_PATIENCE))
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -77,13 +80,14 @@ def process_group() -> Iterator[None]:
             raise UserError("another process of this run has ended", remedy="continue with --resume") from error
         raise
     finally:
+        _background.clear()
         with suppress(Exception):
             dist.destroy_process_group()
 
 
 def background_group() -> dist.ProcessGroup | None:
     """A group of all ranks for a thread beside the training (collectives of two threads must not mix)."""
-    return dist.new_group(backend="gloo", timeout=_PATIENCE) if world_size() > 1 else None
+    return _background[0] if _background else None
 
 
 def agreed_max(value: float) -> float:

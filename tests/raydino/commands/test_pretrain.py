@@ -156,6 +156,17 @@ def test_a_fault_of_all_ranks_is_told_once(work):
     assert not (work / "odd").exists()
 
 
+def test_an_existing_run_is_told_once_and_at_once(work):
+    """torchrun gives the others 30 seconds to end, so none may wait for one that has failed."""
+    started = time.monotonic()
+    agent = start(work, "straight", *TORCHRUN, f"--master-port={free_port()}")
+    err = agent.communicate(timeout=150)[1]
+    assert agent.returncode == 1
+    ours = [line for line in said(err) if line.startswith("raydino:")]  # the traceback is torchrun's own
+    assert ours == [f"raydino: {work / 'straight'}: already exists; choose another --out or add --overwrite"]
+    assert "SIGKILL" not in err, time.monotonic() - started
+
+
 def said(err: str) -> list[str]:
     return [line for line in err.splitlines() if line.startswith(("raydino:", "Traceback"))]
 
