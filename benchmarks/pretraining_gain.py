@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import threading
 import warnings
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from raydino.features import extract
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.run import pretrain
 from raydino.train.probe import macro_auroc
+from raydino.train.stopping import Stop
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1)
 FRONTAL = ("PA", "AP", "UNKNOWN")
@@ -108,9 +108,7 @@ def main() -> None:
             overrides = [*arguments.overrides, f"recipe.seed={seed}", *extra]
             config = load_config(arguments.config, PretrainConfig, overrides)
             resume = (directory / "checkpoints").is_dir()
-            pretrain(
-                config, dataset, directory, resume=resume, overwrite=False, stop_after=None, stop=threading.Event()
-            )
+            pretrain(config, dataset, directory, resume=resume, overwrite=False, stop_after=None, stop=Stop())
             for kind, features in token_features(Encoder.load(directory), dataset, ids).items():
                 figures.setdefault(f"{name}, {kind}", []).append(probe(features, labels))
     figures["pixels, 24 x 24"] = [probe(pixel_features(dataset, ids, 24), labels)]

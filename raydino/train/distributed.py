@@ -8,6 +8,7 @@ ranks must call each collective, in one order. ``parallel`` spreads the networks
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -21,6 +22,7 @@ from raydino.errors import UserError
 
 _PATIENCE = timedelta(minutes=30)  # of a collective: the others wait while rank 0 probes or writes
 _FAILED = "raydino/failed"  # counts the ranks that have failed; it lies in the store that torchrun keeps
+_LINGER_S = 5.0
 _background: list[dist.ProcessGroup] = []  # see background_group
 _LOST_PEER = ("gloo", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
 
@@ -71,9 +73,11 @@ def process_group() -> Iterator[None]:
             f"the processes of this run do not reach each other ({reason})",
             remedy="start them with torchrun; for one process unset WORLD_SIZE",
         ) from None
+    failed = False
     try:
         yield
     except Exception as error:
+        failed = True
         if not _is_first(store):
             raise SystemExit(2) from None
         if _is_lost_peer(error):
@@ -82,7 +86,9 @@ def process_group() -> Iterator[None]:
     finally:
         _background.clear()
         with suppress(Exception):
-            dist.destroy_process_group()
+            dist.destroy_process_group()  # the others' collectives fail now
+        if failed and number == 0:
+            _let_others_ask(store, size)
 
 
 def background_group() -> dist.ProcessGroup | None:
@@ -141,11 +147,19 @@ def _backend() -> str:
 
 
 def _is_first(store: dist.Store) -> bool:
-    """Whether no other rank has failed before; the machine that keeps the store may itself be gone."""
+    """Whether no other rank has failed before; the process that keeps the store may itself be gone."""
     try:
         return store.add(_FAILED, 1) == 1
     except RuntimeError:
         return True
+
+
+def _let_others_ask(store: dist.Store, size: int) -> None:
+    """Keep the store, which may lie in this process, until the others know that they are not the first."""
+    end = time.monotonic() + _LINGER_S
+    with suppress(RuntimeError):
+        while store.add(_FAILED, 0) < size and time.monotonic() < end:
+            time.sleep(0.05)
 
 
 def _is_lost_peer(error: BaseException) -> bool:
