@@ -1,8 +1,9 @@
 """The run: a pretraining directory that grows as it goes, and from which it can be resumed exactly.
 
-Files: ``resolved.yaml`` (the whole config), ``metrics.jsonl``, ``tensorboard/``, ``checkpoints/``,
-``encoder/`` (an encoder artifact, refreshed at every checkpoint), ``curves.png``. A run is alive, so
-its header's fingerprint is that of what defines it: the config and its inputs.
+Files: ``resolved.yaml`` (the whole config), ``metrics.jsonl``, ``tensorboard/``, ``checkpoints/`` (for a
+resume, one file a rank), ``encoder/`` (an encoder artifact) and ``teacher/`` (backbone and heads, for a next
+stage), both whole and refreshed at every checkpoint, ``curves.png``. A run is alive, so its header's
+fingerprint is that of what defines it: the config and its inputs.
 """
 
 from __future__ import annotations

@@ -101,6 +101,10 @@ class DinoV2(nn.Module):
         """The moving average of the student: what a run is for."""
         return self.teacher if self.average is None else self.average
 
+    def untrained(self) -> list[nn.Module]:
+        """The networks beside the student, which no gradient trains."""
+        return [network for network in (self.teacher, self.average, self.gram_teacher) if network is not None]
+
     def losses(
         self,
         batch: Batch,

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from raydino.artifacts.encoder import ENCODER, read_encoder_card
+from raydino.artifacts.encoder import ENCODER, EncoderCard, read_encoder_card
 from raydino.artifacts.header import read_header
 from raydino.artifacts.run import RUN
 from raydino.config import Config
@@ -79,32 +79,43 @@ def open_parent(
     if isinstance(config, FromBackbone):
         encoder = Encoder.load(path)
         weights = {f"backbone.{name}": t for name, t in _fitted(encoder.vit, vit, path).items()}
-        return Parent(encoder.spec.fingerprint, encoder.card.mean, encoder.card.std, weights)
+        return Parent(encoder.spec.fingerprint, *_normalisation(encoder.card, path), weights)
     network = _network_of(path)
     card = read_encoder_card(encoder_directory(path))
     fingerprint = read_header(encoder_directory(path), ENCODER).fingerprint
     if isinstance(config, FrozenTeacher):
         _require_teachable(network, vit, head, ibot_head, path)
-        return Parent(fingerprint, card.mean, card.std, teacher=network.requires_grad_(False))
+        return Parent(fingerprint, *_normalisation(card, path), teacher=network.requires_grad_(False))
     for name, ours in (("dino_head", head), ("ibot_head", ibot_head)):
         _require_equal(network.head_configs[name], ours, f"its {name}", path)
     backbone = {f"backbone.{name}": t for name, t in _fitted(network.backbone, vit, path).items()}
-    return Parent(fingerprint, card.mean, card.std, {**network.state_dict(), **backbone})
+    return Parent(fingerprint, *_normalisation(card, path), {**network.state_dict(), **backbone})
 
 
 def open_gram_teacher(path: str, vit: ViTConfig, *, mean: float, std: float) -> VisionTransformer:
     """The backbone of an encoder or run as a Gram teacher for a student of the sizes ``vit``."""
     encoder = Encoder.load(path)
-    if abs(encoder.card.mean - mean) > 1e-6 or abs(encoder.card.std - std) > 1e-6:
+    its_mean, its_std = _normalisation(encoder.card, path)
+    if abs(its_mean - mean) > 1e-6 or abs(its_std - std) > 1e-6:
         raise UserError(
-            f"sees pixels normalised by {encoder.card.mean:.4f} ± {encoder.card.std:.4f}, this run by "
-            f"{mean:.4f} ± {std:.4f}",
+            f"sees pixels normalised by {its_mean:.4f} ± {its_std:.4f}, this run by {mean:.4f} ± {std:.4f}",
             where=path,
             remedy="a Gram teacher has to be an earlier stage of the same run or of its parent",
         )
     made = VisionTransformer(vit)
     made.load_state_dict(_fitted(encoder.vit, vit, Path(path)))
     return made.requires_grad_(False)
+
+
+def _normalisation(card: EncoderCard, where: str | Path) -> tuple[float, float]:
+    """Mean and standard deviation of an encoder for films, which have one channel."""
+    if isinstance(card.mean, list) or isinstance(card.std, list):
+        raise UserError(
+            "an encoder for three channels, and films have one",
+            where=where,
+            remedy="import its weights again with --channels 1: its outputs stay the same",
+        )
+    return card.mean, card.std
 
 
 def _network_of(path: Path) -> Network:

@@ -21,6 +21,7 @@ from raydino.ssl.method import LossWeights
 from raydino.ssl.network import HeadConfig
 from raydino.ssl.parent import ParentConfig
 from raydino.train.optim import OptimizerConfig
+from raydino.train.parallel import Parallel
 from raydino.train.precision import Precision
 
 
@@ -80,6 +81,12 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
+    def _films_have_one_channel(self) -> Recipe:
+        if self.vit.channels != 1:
+            raise ValueError(f"vit.channels {self.vit.channels}: films have one; import-weights --channels 1 folds RGB")
+        return self
+
+    @model_validator(mode="after")
     def _crops_are_whole_patches(self) -> Recipe:
         for name in ("global_size", "local_size"):
             size = self.augmentation.options.get(name)
@@ -106,6 +113,8 @@ class Runtime(Config):
     micro_batch_films: int | None = Field(default=None, gt=0)
     max_bad_steps: int = Field(default=5, gt=0)  # steps in a row without a finite loss and gradient that end the run
     trackers: tuple[str, ...] = ("tensorboard",)
+    parallel: Parallel = "auto"  # ddp, fsdp or hybrid between several processes; auto goes by the network's size
+    shard_ranks: int | None = Field(default=None, gt=0)  # hybrid: processes that share one copy; a machine's when null
 
 
 class PretrainConfig(Config):

@@ -1,9 +1,13 @@
-"""One pretraining run: from a config and a dataset to a run directory, and on from its last checkpoint."""
+"""One pretraining run: from a config and a dataset to a run directory, and on from its last checkpoint.
+
+Every rank of a run goes through the same calls; rank 0 alone writes into the directory.
+"""
 
 from __future__ import annotations
 
+import errno
 import shutil
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -12,25 +16,29 @@ from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.encoder import EncoderCard
 from raydino.artifacts.header import read_header, refuse_existing
 from raydino.artifacts.run import RUN, start_run
-from raydino.data.batches import StepBatches
+from raydino.data.batches import Batch, StepBatches
 from raydino.data.films import Films, mean_std
-from raydino.data.loader import batches
-from raydino.encoder import save_encoder
+from raydino.data.loader import batches, explaining_dead_workers
 from raydino.errors import UserError
-from raydino.ssl.network_file import save_network
 from raydino.ssl.parent import open_parent
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.scheduled import ScheduledDinoV2
+from raydino.ssl.teacher_files import TeacherFiles
 from raydino.tracking import TRACKERS, Tracker, show_picture
 from raydino.train.alarm import Alarm
 from raydino.train.bad_steps import BadSteps
-from raydino.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from raydino.train.checkpoint import Checkpoints, newest_checkpoint, read_facts
 from raydino.train.curves import CurvesTracker
+from raydino.train.distributed import is_main, local_rank, local_world_size, rank, wait_for_all, world_size
 from raydino.train.gallery import Gallery
 from raydino.train.loop import run_steps
 from raydino.train.optim import make_optimizer
-from raydino.train.precision import autocast, keep_freed_memory, pick_device
+from raydino.train.pace import Pace
+from raydino.train.parallel import parallelise
+from raydino.train.precision import autocast, has_bf16, keep_freed_memory, pick_device
 from raydino.train.probe import Observer, Probe
+from raydino.train.state import restore, state_tensors
+from raydino.train.stopping import Stop
 
 
 class Run:
@@ -38,46 +46,41 @@ class Run:
 
     def __init__(self, config: PretrainConfig, dataset: Dataset, directory: Path) -> None:
         self.config, self.dataset, self.directory = config, dataset, directory
-        self.device = pick_device(config.runtime.device)
-        self.augmentation = config.recipe.augmentation.build()
-        self.films = Films(dataset, dataset.sample_ids("train"))  # validation and test stay unseen
-        if len(self.films) < config.recipe.batch_size:
-            raise UserError(
-                f"holds {len(self.films)} films to train on, fewer than a batch of {config.recipe.batch_size}",
-                where=dataset.path,
-                remedy="lower it with --set recipe.batch_size=…",
-            )
-        self.mean, self.std = mean_std(self.films)
-        if self.std < 1e-3:
-            raise UserError("its films are blank: all pixels are alike", where=dataset.path)
-        recipe = config.recipe
+        recipe, runtime = config.recipe, config.runtime
+        self.device = pick_device(runtime.device, local_rank=local_rank())
+        self.autocast = autocast(runtime.precision, self.device)
+        self.augmentation = recipe.augmentation.build()
+        cache_bytes = int(runtime.film_cache_gib * 2**30 / local_world_size())
+        self.films = Films(dataset, dataset.sample_ids("train"), cache_bytes=cache_bytes)  # val and test stay unseen
+        self._check_batch()
         self.parent = open_parent(recipe.parent, recipe.vit, *recipe.heads) if recipe.parent else None
-        if self.parent is not None:
+        if self.parent is None:
+            self.mean, self.std = mean_std(self.films)
+            if self.std < 1e-3:
+                raise UserError("its films are blank: all pixels are alike", where=dataset.path)
+        else:
             self.mean, self.std = self.parent.mean, self.parent.std
-        self.method = ScheduledDinoV2(
-            recipe,
-            mean=self.mean,
-            std=self.std,
-            parent=self.parent,
-            micro_batch_films=config.runtime.micro_batch_films,
-        ).to(self.device)
-        for backbone in self.method.backbones():
-            backbone.use_attention(config.runtime.attention, self.device)
-        self.optimizer = make_optimizer(self.method.core.student, config.recipe.optimizer)
+        self.method = self._make_method()
+        self.optimizer = make_optimizer(self.method.core.student, recipe.optimizer)
+        self.checkpoints = Checkpoints(directory / "checkpoints")
+        self.teacher_files = TeacherFiles(directory, config, self._inputs)
         self.step = 0
         self.saved_step = -1
-        self._tracker_kinds = [TRACKERS.get(name) for name in ("jsonl", *config.runtime.trackers)]
+        self._tracker_kinds = [TRACKERS.get(name) for name in ("jsonl", *runtime.trackers)] if is_main() else []
         self._trackers: list[Tracker] = []
+        self._batch: Batch | None = None
         self.observers = self._make_observers()
 
     def start(self, *, overwrite: bool) -> None:
         """Make the directory a run."""
-        refuse_existing(self.directory, overwrite=overwrite, schema=RUN)
-        shutil.rmtree(self.directory, ignore_errors=True)  # an old encoder must not pass for the new run's
-        recipe = self.config.recipe.resolved()
-        start_run(self.directory, config=recipe, seed=self.config.recipe.seed, inputs=self._inputs)
-        text = yaml.safe_dump(self.config.resolved(), sort_keys=False)
-        (self.directory / "resolved.yaml").write_text(text, encoding="utf-8")
+        if is_main():
+            refuse_existing(self.directory, overwrite=overwrite, schema=RUN)
+            shutil.rmtree(self.directory, ignore_errors=True)  # an old encoder must not pass for the new run's
+            recipe = self.config.recipe.resolved()
+            start_run(self.directory, config=recipe, seed=self.config.recipe.seed, inputs=self._inputs)
+            text = yaml.safe_dump(self.config.resolved(), sort_keys=False)
+            (self.directory / "resolved.yaml").write_text(text, encoding="utf-8")
+        wait_for_all()
 
     def resume(self) -> None:
         """Continue where the newest checkpoint stands."""
@@ -92,96 +95,142 @@ class Run:
                 where=self.directory,
                 remedy="resume with the config that started it (resolved.yaml), or start a new run",
             )
-        path = newest_checkpoint(self._checkpoints)
+        path = newest_checkpoint(self.checkpoints.directory)
+        wait_for_all()  # nobody writes before everybody has looked
         if path is None:
             return
-        state = load_checkpoint(path)
-        self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = self.saved_step = int(state["step"])
+        self.step = self.saved_step = int(read_facts(path)["step"])
+        restore(path, self.method, self.optimizer)
 
     def save(self) -> None:
-        """Write a checkpoint and refresh ``encoder/``."""
+        """Begin to write a checkpoint, and refresh the teacher's files."""
         if self.saved_step == self.step:
             return
-        state = {"method": self.method.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_checkpoint(self._checkpoints, self.step, state)
-        vit = self.method.kept.backbone
-        heads = self.config.recipe.heads
-        save_network(self.directory / "teacher", self.method.kept.state_dict(), vit.config, *heads, step=self.step)
-        card = EncoderCard(vit.config.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
-        save_encoder(self.directory / "encoder", vit, card, inputs=self._inputs, overwrite=True)
+        tensors = state_tensors(self.method, self.optimizer)
+        self.checkpoints.save(self.step, tensors, {"parallel": self.parallel})
+        card = EncoderCard(self.config.recipe.vit.resolved(), self.dataset.pixels, self.mean, self.std, self.step)
+        self.teacher_files.write(self.method.kept, card)
         self.saved_step = self.step
 
-    def train(self, last_step: int, stop: threading.Event) -> None:
+    def train(self, last_step: int, stop: Stop) -> None:
         """Take steps until ``last_step`` or until ``stop`` is set, then save."""
         recipe, runtime = self.config.recipe, self.config.runtime
         self._trackers = [kind(self.directory, resume_step=self.step) for kind in self._tracker_kinds]
-        self._trackers += [CurvesTracker(self.directory), Alarm(self.directory, recipe.resolved())]
-        source = self._batches(self.step, last_step)
+        if is_main():
+            self._trackers += [CurvesTracker(self.directory), Alarm(self.directory, recipe.resolved())]
+        bad_steps = BadSteps(
+            self.directory / "bad_batches", batch_size=recipe.batch_size, max_in_a_row=runtime.max_bad_steps
+        )
         try:
             self.step = run_steps(
                 self.method,
                 self.optimizer,
-                batches(source, n_workers=runtime.n_workers),
+                self._batches(last_step),
                 first_step=self.step,
                 last_step=last_step,
                 clip_norm=recipe.optimizer.clip_norm,
-                autocast=autocast(runtime.precision, self.device),
+                autocast=self.autocast,
                 trackers=self._trackers,
                 log_every_steps=runtime.log_every_steps,
                 on_step=self._after_step,
-                bad_steps=BadSteps(
-                    self.directory / "bad_batches", batch_size=recipe.batch_size, max_in_a_row=runtime.max_bad_steps
-                ),
+                bad_steps=bad_steps,
                 stop=stop,
+                pace=Pace(recipe.batch_size, self.device),
             )
         finally:
             for tracker in self._trackers:
                 tracker.close()
         self.save()
+        self.checkpoints.wait()
+
+    def _batches(self, last_step: int) -> Iterator[Batch]:
+        """This rank's share of every batch; the newest is kept for the observers."""
+        recipe, runtime = self.config.recipe, self.config.runtime
+        source = StepBatches(
+            self.films,
+            self.augmentation,
+            batch_size=recipe.batch_size,
+            patch_size=recipe.vit.patch_size,
+            seed=recipe.seed,
+            first_step=self.step,
+            last_step=last_step,
+            masking=recipe.masking,
+            rank=rank(),
+            world_size=world_size(),
+        )
+        for batch in batches(source, n_workers=runtime.n_workers, device=self.device, augment_on=runtime.augment_on):
+            self._batch = batch
+            yield batch
 
     def _after_step(self, done: int) -> dict[str, float]:
         self.step = done
         runtime = self.config.runtime
+        self.checkpoints.poll()
         if done % runtime.checkpoint_every_steps == 0:
             self.save()
         if done % runtime.probe_every_steps == 0 or done == self.config.recipe.steps:
             return self._observe()
         return {}
 
+    def _observe(self) -> dict[str, float]:
+        """What the observers say of the teacher; they stand on rank 0, the others wait at the next collective."""
+        teacher = self.teacher_files.backbone(self.method.kept)
+        if teacher is None:
+            return {}
+        measured = [observer.measure(self.step, teacher, self._batch) for observer in self.observers]
+        return {name: value for metrics in measured for name, value in metrics.items()}
+
+    def _make_method(self) -> ScheduledDinoV2:
+        """The networks, on the device, spread over the ranks."""
+        recipe, runtime = self.config.recipe, self.config.runtime
+        method = ScheduledDinoV2(
+            recipe,
+            mean=self.mean,
+            std=self.std,
+            parent=self.parent,
+            micro_batch_films=runtime.micro_batch_films,
+        ).to(self.device)
+        for backbone in method.backbones():
+            backbone.use_attention(runtime.attention, self.device)
+        self.parallel = parallelise(
+            method.core.student,
+            method.core.untrained(),
+            runtime.parallel,
+            device=self.device,
+            bf16=runtime.precision == "bf16" or (runtime.precision == "auto" and has_bf16(self.device)),
+            shard_ranks=runtime.shard_ranks,
+        )
+        return method
+
     def _make_observers(self) -> list[Observer]:
-        """Made before a resume, when the teacher still is the network before training."""
-        teacher = self.method.kept.backbone
+        """On rank 0; made before a resume, when the kept network still is the one before training."""
+        start = self.teacher_files.backbone(self.method.kept)
+        if start is None:
+            return []
+        side = self.config.recipe.vit.image_size
         gallery = Gallery(
             self.dataset,
             self.directory,
-            start=teacher,
+            start=start,
             show=lambda step, path: show_picture(self._trackers, step, path),
             mean=self.mean,
             std=self.std,
         )
-        side = self.config.recipe.vit.image_size
         return [Probe(self.dataset, side, mean=self.mean, std=self.std), gallery]
 
-    def _observe(self) -> dict[str, float]:
-        teacher, batch = self.method.kept.backbone, self._batches(self.step - 1, self.step)[0]
-        return {k: v for observer in self.observers for k, v in observer.measure(self.step, teacher, batch).items()}
-
-    def _batches(self, first_step: int, last_step: int) -> StepBatches:
-        return StepBatches(
-            self.films,
-            self.augmentation,
-            batch_size=self.config.recipe.batch_size,
-            patch_size=self.config.recipe.vit.patch_size,
-            seed=self.config.recipe.seed,
-            first_step=first_step,
-            last_step=last_step,
-        )
-
-    @property
-    def _checkpoints(self) -> Path:
-        return self.directory / "checkpoints"
+    def _check_batch(self) -> None:
+        batch_size = self.config.recipe.batch_size
+        if len(self.films) < batch_size:
+            raise UserError(
+                f"holds {len(self.films)} films to train on, fewer than a batch of {batch_size}",
+                where=self.dataset.path,
+                remedy="lower it with --set recipe.batch_size=…",
+            )
+        if batch_size % world_size():
+            raise UserError(
+                f"recipe.batch_size {batch_size} does not divide among {world_size()} processes",
+                remedy="it is the batch of all processes together; choose a multiple, or another number of them",
+            )
 
     @property
     def _inputs(self) -> dict[str, str]:
@@ -197,17 +246,33 @@ def pretrain(
     resume: bool,
     overwrite: bool,
     stop_after: int | None,
-    stop: threading.Event,
+    stop: Stop,
 ) -> Run:
-    """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all."""
+    """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all.
+
+    With several processes all of them call this, with the same arguments.
+    """
     keep_freed_memory()
     if not resume:
         refuse_existing(directory, overwrite=overwrite, schema=RUN)
+    wait_for_all()  # nobody writes before everybody has looked
     run = Run(config, dataset, directory)
-    if resume:
-        run.resume()
-    else:
-        run.start(overwrite=overwrite)
-    last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
-    run.train(last_step, stop)
+    try:
+        if resume:
+            run.resume()
+        else:
+            run.start(overwrite=overwrite)
+        last_step = config.recipe.steps if stop_after is None else min(config.recipe.steps, stop_after)
+        with explaining_dead_workers():
+            run.train(last_step, stop)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                "the disk is full; the last good checkpoint is intact",
+                where=directory,
+                remedy="free space and continue with --resume",
+            ) from error
+        raise
+    finally:
+        run.checkpoints.close()
     return run

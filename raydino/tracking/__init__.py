@@ -23,7 +23,7 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
+def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
     """A bar on stderr with count, elapsed and remaining time."""
     columns = (
         TextColumn("[progress.description]{task.description}"),
@@ -33,7 +33,7 @@ def progress_bar() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, disable=not shown) as bar:
         yield bar
 
 

@@ -34,6 +34,7 @@ class BadSteps:
         self.batch_size = batch_size
         self.max_in_a_row = max_in_a_row
         self.in_a_row = 0
+        self.n_skipped = 0  # since this process began
         self._dumps = 0
 
     def good(self) -> None:
@@ -43,6 +44,7 @@ class BadSteps:
     def bad(self, step: int, batch: Any, values: Mapping[str, float]) -> None:
         """A step was not. Raises UserError when it is the last one allowed."""
         self.in_a_row += 1
+        self.n_skipped += 1
         names = [name for name, value in values.items() if not math.isfinite(value)]
         shown = ", ".join(f"{name} {values[name]:.4g}" for name in names)
         kept = self._dump(step, batch)

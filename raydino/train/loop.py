@@ -9,11 +9,8 @@ gradient is not finite on any rank is left out on all: optimiser and teacher sta
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -21,8 +18,10 @@ from torch import Tensor, nn
 
 from raydino.tracking import Tracker, progress_bar
 from raydino.train.bad_steps import BadSteps
-from raydino.train.distributed import all_sum, world_size
+from raydino.train.distributed import all_sum, is_main, mean_over_ranks, world_size
 from raydino.train.optim import clip_each
+from raydino.train.pace import Pace
+from raydino.train.stopping import Stop
 
 
 class TrainingMethod(Protocol):
@@ -58,25 +57,25 @@ def run_steps(
     log_every_steps: int,
     on_step: Callable[[int], Mapping[str, float]],
     bad_steps: BadSteps,
-    stop: threading.Event,
+    stop: Stop,
+    pace: Pace,
 ) -> int:
     """Take steps ``first_step``..``last_step - 1``; returns the number of steps done in all.
 
     ``on_step(done)`` is called with the number of steps done and may return further metrics. A set
-    ``stop`` ends the loop after the current step.
+    ``stop`` ends the loop after the current step. Trackers get the mean over ranks.
     """
-    with progress_bar() as bar:
+    with progress_bar(shown=is_main()) as bar:
         task = bar.add_task("pretraining", total=last_step, completed=first_step, note="")
         for step in range(first_step, last_step):
             started = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - started
             metrics = _take_step(method, optimizer, batch, step, clip_norm, autocast, bad_steps)
-            metrics["seconds_per_step"] = time.perf_counter() - started
-            metrics["data_wait_share"] = waited / metrics["seconds_per_step"]
+            metrics |= mean_over_ranks(pace.measure(started, waited))
             done = step + 1
             extra = on_step(done)
-            if done % log_every_steps == 0 or extra or done == last_step or "left_out" in metrics:
+            if done % log_every_steps == 0 or extra or done == last_step or bad_steps.in_a_row:
                 for tracker in trackers:
                     tracker.log(done, {**metrics, **extra})
             bar.update(task, completed=done, note=f"loss {metrics['loss']:.3f}")
@@ -114,29 +113,13 @@ def _take_step(
         optimizer.step()
         method.end_step()
         bad_steps.good()
-        return {**values, **schedules}
-    optimizer.zero_grad(set_to_none=True)
-    bad_steps.bad(step, batch, values)
-    return {**values, **schedules, "left_out": 1.0}
+    else:
+        optimizer.zero_grad(set_to_none=True)
+        bad_steps.bad(step, batch, values)
+    return {**values, **schedules, "skipped_steps": float(bad_steps.n_skipped)}
 
 
 def _means_over_ranks(values: Mapping[str, Tensor]) -> dict[str, float]:
     """One collective and one wait for the device."""
     stacked = torch.stack([value.detach().float() for value in values.values()])
     return dict(zip(values, (all_sum(stacked) / world_size()).tolist(), strict=True))
-
-
-@contextmanager
-def stopping_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM, SIGINT or SIGUSR1 sets, so that a run ends with a checkpoint."""
-    stop = threading.Event()
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

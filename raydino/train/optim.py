@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from raydino.config import Config
+from raydino.train.parallel import whole
 
 _BLOCK = re.compile(r"(?:^|\.)blocks\.(\d+)\.")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:patch_embed\.|(?:cls_token|register_tokens|mask_token|pos_embed)$)")
@@ -89,11 +90,10 @@ def set_step(optimizer: torch.optim.Optimizer, *, step: int, lr: float, weight_d
 
 
 def clip_each(modules: Mapping[str, nn.Module], max_norm: float) -> dict[str, Tensor]:
-    """Clip the gradient of each module by itself; returns the norms before clipping by name."""
+    """Clip the gradient of each module by itself, over all ranks' slices; returns the norms before clipping."""
     norms = {}
     for name, module in modules.items():
-        parameters: Iterable[nn.Parameter] = [p for p in module.parameters() if p.grad is not None]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
-        # Of sharded gradients it is a tensor spread over ranks, which knows how to become one number.
-        norms[name] = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        parameters = [p for p in module.parameters() if p.grad is not None]
+        norms[name] = whole(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norms[name])
     return norms

@@ -8,6 +8,8 @@ from typing import Literal
 
 import torch
 
+from raydino.errors import UserError
+
 Precision = Literal["auto", "fp32", "bf16"]
 _CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -44,8 +46,26 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, 2 * gibibyte - 1)
 
 
-def pick_device(name: str) -> torch.device:
-    """``auto`` is the first GPU where there is one, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def pick_device(name: str, *, local_rank: int = 0) -> torch.device:
+    """``auto`` is the GPU of this process where there is one, else the CPU; ``cuda`` the GPU, or an error.
+
+    With several processes on a machine each takes the GPU of its ``local_rank``.
+    """
+    try:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
+    except RuntimeError:
+        raise UserError(f"there is no device {name!r}", remedy="device is auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {name!r} is not supported", remedy="device is auto, cpu, cuda or cuda:N")
+    if device.type == "cpu":
+        return device
+    if not torch.cuda.is_available():
+        raise UserError(f"device {name!r} was asked for, and torch sees no GPU", remedy="set device to auto or cpu")
+    index = local_rank if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise UserError(
+            f"GPU {index} was asked for, and this machine has {torch.cuda.device_count()}",
+            remedy="start no more processes a machine than it has GPUs",
+        )
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
