@@ -8,6 +8,7 @@ when there are registers, as in the released models). Papers: DINOv2 (2304.07193
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from raydino.config import Config
 from raydino.nn.attention import choose
 from raydino.nn.block import Block, FeedForwardKind, SelfAttention
+from raydino.nn.packing import pack, unpack
 
 
 class ViTConfig(Config):
@@ -90,20 +92,36 @@ class VisionTransformer(nn.Module):
 
     def forward(self, images: Tensor, masks_BN: Tensor | None = None) -> Tokens:
         """``masks_BN`` bool, one value a patch: True patches are replaced by the mask token (iBOT)."""
+        tokens, grid = self.embed(images, masks_BN)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.split(self.norm(tokens), grid)
+
+    def forward_groups(self, groups: Sequence[tuple[Tensor, Tensor | None]]) -> list[Tokens]:
+        """``forward`` of each (images, masks), crops of different sizes, in one pass over their packed tokens."""
+        embedded = [self.embed(images, masks) for images, masks in groups]
+        tokens, layout = pack([tokens for tokens, _ in embedded])
+        for block in self.blocks:
+            tokens = block(tokens, layout)
+        parts = unpack(self.norm(tokens), layout)
+        return [self.split(part, grid) for part, (_, grid) in zip(parts, embedded, strict=True)]
+
+    def embed(self, images: Tensor, masks_BN: Tensor | None = None) -> tuple[Tensor, tuple[int, int]]:
+        """Tokens before the first block, [B, 1 + R + h·w, D], and the grid (h, w) of the patches."""
         B, _, H, W = images.shape
-        h, w = H // self.config.patch_size, W // self.config.patch_size
+        grid = (H // self.config.patch_size, W // self.config.patch_size)
         patches = self.patch_embed(images).flatten(2).transpose(1, 2)
         if masks_BN is not None:
             patches = torch.where(masks_BN.unsqueeze(-1), self.mask_token.to(patches.dtype), patches)
         tokens = torch.cat([self.cls_token.expand(B, -1, -1).to(patches.dtype), patches], dim=1)
-        tokens = tokens + self._positions(h, w)
+        tokens = tokens + self._positions(*grid)
         registers = self.register_tokens.expand(B, -1, -1).to(tokens.dtype)
-        tokens = torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
-        for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
+        return torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1), grid
+
+    def split(self, tokens: Tensor, grid: tuple[int, int]) -> Tokens:
+        """[B, 1 + R + h·w, D] by kind."""
         first_patch = 1 + self.config.n_registers
-        return Tokens(tokens[:, 0], tokens[:, 1:first_patch], tokens[:, first_patch:].unflatten(1, (h, w)))
+        return Tokens(tokens[:, 0], tokens[:, 1:first_patch], tokens[:, first_patch:].unflatten(1, grid))
 
     def _positions(self, h: int, w: int) -> Tensor:
         side = self.config.image_size // self.config.patch_size

@@ -83,9 +83,12 @@ class Network(nn.Module):
 
     def forward(self, global_crops: Tensor, masks: Tensor, local_crops: Tensor) -> StudentOutput:
         """Normalised crops; ``masks`` bool [2B, N] of the globals' patches."""
-        seen = self.backbone(global_crops, masks)
-        global_scores = self.dino_head(seen.cls)
-        local_scores = self.dino_head(self.backbone(local_crops).cls) if len(local_crops) else global_scores[:0]
+        groups: list[tuple[Tensor, Tensor | None]] = [(global_crops, masks)]
+        if len(local_crops):
+            groups.append((local_crops, None))
+        seen, *rest = self.backbone.forward_groups(groups)
+        class_scores = self.dino_head(torch.cat([tokens.cls for tokens in (seen, *rest)]))
+        global_scores, local_scores = class_scores.tensor_split([len(global_crops)])
         patch_scores = self.ibot_head(seen.patches.flatten(1, 2)[masks])
         return StudentOutput(seen.cls, seen.patches, global_scores, local_scores, patch_scores)
 

@@ -5,14 +5,9 @@ DINO (2104.14294), DINOv2 paper §4. The student's temperature is 0.1.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-
-def cross_entropy(targets: Tensor, student_scores: Tensor, *, student_temperature: float = 0.1) -> Tensor:
-    """-Σ targets · log softmax(scores / T) over the last dimension; the other dimensions stay."""
-    wide = student_scores if student_scores.dtype == torch.float64 else student_scores.float()
-    return -(targets * (wide / student_temperature).log_softmax(dim=-1)).sum(dim=-1)
+from raydino.ssl.losses.cross_entropy import cross_entropy
 
 
 def dino_loss(targets_GBK: Tensor, globals_GBK: Tensor, locals_LBK: Tensor) -> tuple[Tensor, Tensor]:
