@@ -24,7 +24,7 @@ SUBSET_ABOVE = 0.1  # the rate above which a subset pays
 
 
 class Kept(NamedTuple):
-    """What a residual branch computes: packed ``rows`` (None: all), their ``layout``, and each row's factor [rows, 1]."""
+    """What a residual branch computes: packed ``rows`` (None: all), their ``layout``, a factor [rows, 1] for each."""
 
     rows: Tensor | None
     layout: Layout
@@ -56,8 +56,8 @@ class DropPath(nn.Module):
         if self._generator is None:
             state = np.random.SeedSequence(self._entropy).generate_state(1, np.uint64)
             self._generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
-        kept = _subset(layout, self.rate, self._generator) if self.rate > SUBSET_ABOVE else None
-        kept = kept or _each(layout, self.rate, self._generator)
+        draw = _subset if self.rate > SUBSET_ABOVE else _each
+        kept = draw(layout, self.rate, self._generator)
         return Kept(None if kept.rows is None else kept.rows.to(device), kept.layout, kept.scale.to(device))
 
 

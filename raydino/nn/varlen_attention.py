@@ -19,5 +19,5 @@ def varlen(qkv: Tensor, layout: Layout) -> Tensor:
         return sdpa(qkv, layout)
     query, key, value = qkv.unbind(1)
     boundaries = layout.boundaries(qkv.device)
-    mixed: Tensor = varlen_attn(query, key, value, boundaries, boundaries, layout.longest, layout.longest)
-    return mixed
+    mixed = varlen_attn(query, key, value, boundaries, boundaries, layout.longest, layout.longest)
+    return mixed if isinstance(mixed, Tensor) else mixed[0]

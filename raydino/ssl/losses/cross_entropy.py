@@ -55,7 +55,13 @@ class _CrossEntropy(torch.autograd.Function):
         result = torch.empty_like(scores_NK)
         weight_N1 = (gradient_N / ctx.temperature)[:, None]
         for rows in _parts(scores_NK):
-            softmax = scores_NK[rows].to(log_sums_N.dtype, copy=True).div_(ctx.temperature).sub_(log_sums_N[rows, None]).exp_()
+            softmax = (
+                scores_NK[rows]
+                .to(log_sums_N.dtype, copy=True)
+                .div_(ctx.temperature)
+                .sub_(log_sums_N[rows, None])
+                .exp_()
+            )
             result[rows] = softmax.mul_(mass_N[rows, None]).sub_(targets_NK[rows]).mul_(weight_N1[rows])
         return None, result, None
 
