@@ -18,6 +18,7 @@ from raydino.config import Config
 from raydino.errors import UserError
 from raydino.nn.attention import choose
 from raydino.nn.block import Block, FeedForwardKind, SelfAttention
+from raydino.nn.packing import pack, unpack
 from raydino.nn.positions import PositionResize, resize_positions
 
 
@@ -116,6 +117,15 @@ class VisionTransformer(nn.Module):
             if index in blocks:
                 found[index] = self.split(self.norm(tokens), grid)
         return [found[block] for block in blocks]
+
+    def forward_groups(self, groups: Sequence[tuple[Tensor, Tensor | None]]) -> list[Tokens]:
+        """``forward`` of each (images, masks), crops of different sizes, in one pass over their packed tokens."""
+        embedded = [self.embed(images, masks) for images, masks in groups]
+        tokens, layout = pack([tokens for tokens, _ in embedded])
+        for block in self.blocks:
+            tokens = block(tokens, layout)
+        parts = unpack(self.norm(tokens), layout)
+        return [self.split(part, grid) for part, (_, grid) in zip(parts, embedded, strict=True)]
 
     def embed(self, images: Tensor, masks_BN: Tensor | None = None) -> tuple[Tensor, tuple[int, int]]:
         """Tokens before the first block, [B, 1 + R + h·w, D], and the grid (h, w) of the patches."""

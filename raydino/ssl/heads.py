@@ -19,7 +19,9 @@ class Prototypes(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_prototypes, dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, F.normalize(self.weight, dim=-1))
+        # PyTorch's own weight normalisation: one fused kernel each way, where F.normalize makes seven passes.
+        unit = torch._weight_norm(self.weight, self.weight.new_ones(len(self.weight), 1), 0)
+        return F.linear(x, unit)
 
 
 class ProjectionHead(nn.Module):

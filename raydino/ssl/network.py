@@ -69,9 +69,11 @@ class Network(nn.Module):
         ``hidden`` patches are replaced by the mask token (None: none of them), ``scored`` ones go through the
         iBOT head. The student hides and scores the masked ones; a teacher hides none.
         """
-        seen = self.backbone(global_crops, hidden)
-        global_scores = self.dino_head(seen.cls)
-        has_locals = local_crops is not None and len(local_crops) > 0
-        local_scores = self.dino_head(self.backbone(local_crops).cls) if has_locals else global_scores[:0]
+        groups: list[tuple[Tensor, Tensor | None]] = [(global_crops, hidden)]
+        if local_crops is not None and len(local_crops):
+            groups.append((local_crops, None))
+        seen, *rest = self.backbone.forward_groups(groups)
+        class_scores = self.dino_head(torch.cat([tokens.cls for tokens in (seen, *rest)]))
+        global_scores, local_scores = class_scores.tensor_split([len(global_crops)])
         patch_scores = self.ibot_head(seen.patches.flatten(1, 2)[scored])
         return NetworkOutput(seen.cls, seen.patches, global_scores, local_scores, patch_scores)

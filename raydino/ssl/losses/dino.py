@@ -7,12 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from raydino.ssl.wide import wide
-
-
-def cross_entropy(targets: Tensor, student_scores: Tensor, *, student_temperature: float = 0.1) -> Tensor:
-    """-Σ targets · log softmax(scores / T) over the last dimension; the other dimensions stay."""
-    return -(targets * (wide(student_scores) / student_temperature).log_softmax(dim=-1)).sum(dim=-1)
+from raydino.ssl.losses.cross_entropy import cross_entropy
 
 
 def dino_loss(targets_GBK: Tensor, globals_GBK: Tensor, locals_LBK: Tensor) -> tuple[Tensor, Tensor]:

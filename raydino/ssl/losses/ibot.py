@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from raydino.ssl.losses.dino import cross_entropy
+from raydino.ssl.losses.cross_entropy import cross_entropy
 
 
 def ibot_loss(targets_MK: Tensor, student_scores_MK: Tensor, weights_M: Tensor, *, n_images: int) -> Tensor:
