@@ -148,9 +148,9 @@ class Raydino:
 
     def step(self, batch: Batch, amp: torch.autocast) -> Tensor:
         self.method.begin_step(1, self.optimizer)
-        with amp:
-            losses = self.method.losses(batch)
         self.optimizer.zero_grad(set_to_none=True)
+        with amp:
+            (losses,) = self.method.losses(batch)
         losses["loss"].backward()
         clip_each(self.method.clipped_parts(), CLIP)
         self.optimizer.step()

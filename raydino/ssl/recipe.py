@@ -100,7 +100,9 @@ class Runtime(Config):
 
     device: str = "auto"
     precision: Precision = "auto"
-    attention: str = "auto"
+    attention: str = "auto"  # a backend of ``raydino plugins``
+    compile: bool = False  # torch.compile for the blocks: pays on a GPU and on long runs; needs a C++ compiler
+    recompute_every_blocks: int = Field(default=0, ge=0)  # activation checkpointing of every n-th block, to save memory
     n_workers: int = Field(default=1, ge=0)  # processes that read films and make batches, for each device
     film_cache_gib: float = Field(default=4.0, ge=0)  # of decoded films in memory, on each machine
     augment_on: AugmentOn = "workers"  # where crops are cut: ``device`` for few cores or large crops

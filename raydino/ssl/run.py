@@ -20,11 +20,13 @@ from raydino.data.batches import Batch, StepBatches
 from raydino.data.films import Films, mean_std
 from raydino.data.loader import batches, explaining_dead_workers
 from raydino.errors import UserError
+from raydino.nn.block import checkpoint_blocks
+from raydino.nn.compiled import compile_blocks
 from raydino.ssl.parent import open_parent
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.scheduled import ScheduledDinoV2
 from raydino.ssl.teacher_files import TeacherFiles
-from raydino.tracking import TRACKERS, Tracker, show_picture
+from raydino.tracking import TRACKERS, Tracker, console, show_picture
 from raydino.train.alarm import Alarm
 from raydino.train.bad_steps import BadSteps
 from raydino.train.checkpoint import Checkpoints, newest_checkpoint, read_facts
@@ -192,6 +194,9 @@ class Run:
         ).to(self.device)
         for backbone in method.backbones():
             backbone.use_attention(runtime.attention, self.device)
+        checkpoint_blocks(method.core.student, runtime.recompute_every_blocks)
+        if runtime.compile and (reason := compile_blocks(method.core, self.device)) and is_main():
+            console.print(f"blocks are not compiled: {reason}", style="yellow", markup=False, soft_wrap=True)
         self.parallel = parallelise(
             method.core.student,
             method.core.untrained(),
