@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather as all_gather_with_gradient
+from torch.autograd.function import once_differentiable
 
 from raydino.errors import UserError
 
@@ -138,7 +139,24 @@ def gather_rows(rows: Tensor) -> Tensor:
     """[n, ...] of every rank, equal in shape, in order of rank: [world_size · n, ...]; gradients flow back."""
     if world_size() == 1:
         return rows
-    return torch.cat(all_gather_with_gradient(rows.contiguous()))
+    gathered: Tensor = _GatherRows.apply(rows.contiguous())
+    return gathered
+
+
+class _GatherRows(torch.autograd.Function):
+    """Backwards, what all ranks' losses say of this rank's rows is added up."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.n_rows = len(rows)
+        parts = [torch.empty_like(rows) for _ in range(world_size())]
+        dist.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return all_sum(gradients[0].contiguous()).narrow(0, rank() * ctx.n_rows, ctx.n_rows)
 
 
 def _backend() -> str:

@@ -11,7 +11,6 @@ import torch.distributed as dist
 
 CODE = """
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 import torch
@@ -21,6 +20,8 @@ from raydino.ssl.losses.koleo import koleo_in_groups
 from raydino.ssl.sinkhorn import sinkhorn_knopp
 from raydino.train.bad_steps import BadSteps
 from raydino.train.loop import run_steps
+from raydino.train.pace import Pace
+from raydino.train.stopping import Stop
 
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
@@ -91,9 +92,10 @@ run_steps(
     log_every_steps=1,
     on_step=lambda done: {},
     bad_steps=BadSteps(Path(sys.argv[2]).parent, batch_size=2, max_in_a_row=2),
-    stop=threading.Event(),
+    stop=Stop(),
+    pace=Pace(2, torch.device("cpu")),
 )
-assert [row.get("left_out", 0) for row in rows] == [0, 1, 0], rows  # NaN on one rank, left out on both
+assert [row["skipped_steps"] for row in rows] == [0, 1, 1], rows  # NaN on one rank, left out on both
 assert method.taught == 2
 dist.destroy_process_group()
 """

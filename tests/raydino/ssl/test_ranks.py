@@ -33,7 +33,6 @@ RECIPE = {
     "vit": {"image_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "n_heads": 2, "layerscale_init": 0.1},
     "augmentation": {"policy": "crop_resize", "options": {"global_size": 32, "local_size": 16, "n_locals": 2}},
     "head": {"hidden_dim": 16, "bottleneck_dim": 8, "n_prototypes": 33},
-    "loss": {"koleo": 0.0},  # KoLeo looks for neighbours within a rank
     "optimizer": {"peak_lr": 1e-3, "warmup_steps": 0, "clip_norm": 0.05},
 }
 FRESH = {
@@ -55,6 +54,7 @@ def run(dataset: Dataset, directory: Path, runtime: dict, *, stop_after: int, re
 
 def use_float64() -> None:
     torch.set_default_dtype(torch.float64)
+    module.Run._make_observers = lambda self: []  # they look in float32
     inner = module.batches
     module.batches = lambda *a, **k: (
         Batch(*(t.double() if t.is_floating_point() else t for t in batch)) for batch in inner(*a, **k)
@@ -96,7 +96,8 @@ def directory(tmp_path_factory):
     directory = tmp_path_factory.mktemp("ranks")
     dataset = tiny_dataset(directory / "dataset")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "batches", module.batches)  # comes back at the end
+        patch.setattr(module, "batches", module.batches)  # both come back at the end
+        patch.setattr(module.Run, "_make_observers", module.Run._make_observers)
         use_float64()
         try:
             run(dataset, directory / "four", {}, stop_after=4)
@@ -151,7 +152,7 @@ def test_metrics_are_means_over_ranks(directory, name):
     for one, two in zip(*(read_metrics(directory / run / "metrics.jsonl") for run in ("four", name)), strict=True):
         assert one["step"] == two["step"]
         for key in ("loss", "dino_global", "ibot", "grad_norm/backbone", "teacher_entropy"):
-            assert one[key] == pytest.approx(two[key], rel=1e-9), key
+            assert one[key] == pytest.approx(two[key], rel=1e-6), key  # logged in float32
         assert two["images_per_second"] > 0
 
 

@@ -232,7 +232,7 @@ def test_observers_see_the_teacher_and_the_batch(dataset, tmp_path, monkeypatch)
             seen.append((step, type(teacher).__name__, len(batch.global_crops)))
             return {"looked": float(step)}
 
-    monkeypatch.setattr(module.Run, "_probe", lambda self: Observer())
+    monkeypatch.setattr(module.Run, "_make_observers", lambda self: [Observer()])
     run(dataset, tmp_path / "run")
     assert seen == [(step, "VisionTransformer", 8) for step in (10, 20)]
     assert [r["step"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "looked" in r] == [10, 20]

@@ -19,6 +19,8 @@ from raydino.ssl.scheduled import ScheduledDinoV2
 from raydino.train.bad_steps import BadSteps
 from raydino.train.loop import run_steps
 from raydino.train.optim import make_optimizer
+from raydino.train.pace import Pace
+from raydino.train.stopping import Stop
 
 N_FILMS, N_LOCALS, STEPS = 3, 2, 3
 RECIPE = Recipe.model_validate(
@@ -87,14 +89,10 @@ def trained(tmp_path, **options) -> tuple[ScheduledDinoV2, list[dict[str, float]
         log_every_steps=1,
         on_step=lambda done: {},
         bad_steps=BadSteps(tmp_path, batch_size=N_FILMS, max_in_a_row=1),
-        stop=NeverSet(),
+        stop=Stop(),
+        pace=Pace(N_FILMS, torch.device("cpu")),
     )
     return made, rows
-
-
-class NeverSet:
-    def is_set(self):
-        return False
 
 
 # --- the reference ---

@@ -1,7 +1,6 @@
 """The loop: parts of a step add up, and a step that is not finite is left out whole."""
 
 import math
-import threading
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +12,8 @@ from torch import Tensor, nn
 from raydino.errors import UserError
 from raydino.train.bad_steps import BadSteps
 from raydino.train.loop import run_steps
+from raydino.train.pace import Pace
+from raydino.train.stopping import Stop
 
 
 class Numbers(NamedTuple):
@@ -63,7 +64,8 @@ def run(method, values, tmp_path, *, max_in_a_row=2, log_every_steps=1, clip_nor
         log_every_steps=log_every_steps,
         on_step=lambda done: {},
         bad_steps=BadSteps(tmp_path / "bad", batch_size=2, max_in_a_row=max_in_a_row),
-        stop=threading.Event(),
+        stop=Stop(),
+        pace=Pace(2, torch.device("cpu")),
     )
     return rows, optimizer
 
@@ -89,7 +91,7 @@ def test_a_bad_step_changes_nothing_and_the_rest_goes_on(tmp_path):
     for one, two in zip(optimizer.state.values(), other.state.values(), strict=True):
         assert all(torch.equal(one[name], two[name]) for name in one)
     assert with_bad.begun == [0, 1, 2]  # schedules go on with the number of the step
-    assert [row.get("left_out", 0.0) for row in rows] == [0.0, 1.0, 0.0]
+    assert [row["skipped_steps"] for row in rows] == [0.0, 1.0, 1.0]
 
 
 def test_a_bad_step_is_always_logged(tmp_path):
