@@ -34,6 +34,8 @@ def batches(
     Two batches a worker, and at least four, are on their way: mind the memory of large crops.
     Raises UserError where a film cannot be read or a worker dies.
     """
+    if n_workers:
+        cv2.setNumThreads(1)  # before the fork: OpenCV's threads do not come along, and a child would wait for them
     loader = DataLoader(
         _Made(source, augment_on),
         batch_size=None,
@@ -121,7 +123,6 @@ def _ahead_on_a_stream(batches_: Iterator[Batch], device: torch.device) -> Itera
 
 
 def _start_worker(_: int) -> None:
-    cv2.setNumThreads(1)  # a core each; PyTorch does the same for itself
     # ``timeout``, SLURM and a terminal signal the whole group: the main process ends with a checkpoint, and its
     # workers have to live until it is done with them. They end by themselves when it is gone.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):

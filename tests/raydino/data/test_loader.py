@@ -5,6 +5,8 @@ import os
 import signal
 from contextlib import nullcontext
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -56,6 +58,15 @@ def test_workers_outlive_a_signal_to_the_group(dataset, number):
     for worker in multiprocessing.active_children():
         os.kill(worker.pid, number)
     assert len(list(made)) == 11
+
+
+def test_workers_start_after_opencv_has_used_its_threads(dataset):
+    """Its pool does not survive a fork: a worker that touched it would wait for ever, most times."""
+    cv2.setNumThreads(2)
+    cv2.resize(np.zeros((2000, 2000), np.float32), (1500, 1500), interpolation=cv2.INTER_AREA)
+    films = Films(dataset, dataset.sample_ids("train"))
+    assert len(list(batches(source(films), n_workers=2))) == 12
+    assert cv2.getNumThreads() == 1  # the pool was gone before the fork
 
 
 def test_workers_fill_one_cache(dataset):
