@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from raydino.errors import UserError
 
 _PATIENCE = timedelta(minutes=30)  # of a collective: the others wait while rank 0 probes or writes
-_FAILED = "raydino/failed"  # counts the ranks that have failed; it lies in the store that torchrun keeps
+_FAILED = "failed"  # counts the ranks that have failed; it lies in the store that torchrun keeps
 _LINGER_S = 5.0
 _background: list[dist.ProcessGroup] = []  # see background_group
 _LOST_PEER = ("gloo", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
@@ -65,6 +65,8 @@ def process_group() -> Iterator[None]:
         return
     try:
         store, number, size = next(dist.rendezvous("env://", timeout=_PATIENCE))
+        # torchrun keeps its store over restarts: without a name of its own an attempt may read a dead rank's address.
+        store = dist.PrefixStore(f"raydino/attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         dist.init_process_group(_backend(), store=store, rank=number, world_size=size, timeout=_PATIENCE)
         # All connections are made now: later a rank that waits for one would not notice that another has failed.
         _background.append(dist.new_group(backend="gloo", timeout=_PATIENCE))
