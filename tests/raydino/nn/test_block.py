@@ -32,7 +32,7 @@ def gradients(model: VisionTransformer, outputs) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("sizes", [{}, {"n_registers": 2, "ffn": "swiglu"}])
 def test_one_pass_over_all_crops_equals_crop_by_crop(sizes):
     model = vit(**sizes)
-    together = model.forward_groups(groups())
+    together = model.forward_packed(groups())
     apart = [model(images, masks) for images, masks in groups()]
     for one, other in zip(together, apart, strict=True):
         for got, expected in zip(one, other, strict=True):
@@ -43,17 +43,23 @@ def test_one_pass_over_all_crops_equals_crop_by_crop(sizes):
         torch.testing.assert_close(got, expected[name], atol=1e-10, rtol=1e-10, msg=name)
 
 
+def test_groups_go_one_by_one_on_a_cpu():
+    model = vit()
+    for one, (images, masks) in zip(model.forward_groups(groups()), groups(), strict=True):
+        assert all(map(torch.equal, one, model(images, masks)))
+
+
 @pytest.mark.parametrize("every", [1, 2])
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5])
 def test_checkpointing_changes_no_gradient(every, rate):
     model = vit()
     set_drop_path(model, rate)
     reseed_drop_path(model, 0, 5)
-    expected = gradients(model, model.forward_groups(groups()))
+    expected = gradients(model, model.forward_packed(groups()))
     checkpoint_blocks(model, every)
     assert [block.recompute for block in model.blocks] == [index % every == 0 for index in range(3)]
     reseed_drop_path(model, 0, 5)
-    for name, got in gradients(model, model.forward_groups(groups())).items():
+    for name, got in gradients(model, model.forward_packed(groups())).items():
         assert torch.equal(got, expected[name]), name
 
 

@@ -14,7 +14,7 @@ def outputs(model: VisionTransformer) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     images = [torch.rand(n, 1, side, side, generator=generator) for n, side in ((2, 16), (3, 8))]
     model.zero_grad()
-    cls = [tokens.cls for tokens in model.forward_groups([(crops, None) for crops in images])]
+    cls = [tokens.cls for tokens in model.forward_packed([(crops, None) for crops in images])]
     torch.cat(cls).sin().sum().backward()
     return [*cls, *(p.grad for p in model.parameters() if p.grad is not None)]
 
