@@ -99,7 +99,7 @@ class Adapter(nn.Module, ABC):
         self.config = config
         self.spec = spec
         self.labels = tuple(labels)
-        self.thresholds: dict[str, float] = {}
+        self.thresholds: dict[str, float | None] = {}  # None: no operating point
         self.left_out: dict[str, str] = {}  # label of the dataset: why it is not fitted
 
     @classmethod

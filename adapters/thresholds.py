@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import mannwhitneyu
 
 Floats = npt.NDArray[np.float64]
 DICE_GRID: Floats = np.linspace(0.05, 0.95, 19)
+
+
+LEVEL = 0.05  # of the test whether scores separate, shared among an adapter's labels
+
+
+def operating_point(target: Floats, score: Floats, *, n_labels: int) -> float | None:
+    """Youden's threshold, or None where these films do not show that the score separates at all.
+
+    Where it does not, a threshold cuts through noise: who is called positive then depends on age, sex or
+    exposure and not on the finding. The test is Mann and Whitney's, one-sided, at LEVEL / ``n_labels`` (Bonferroni).
+    """
+    positive = target == 1
+    p_value = mannwhitneyu(score[positive], score[~positive], alternative="greater").pvalue
+    return youden(target, score) if p_value < LEVEL / n_labels else None
 
 
 def youden(target: Floats, score: Floats) -> float:

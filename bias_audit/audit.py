@@ -61,13 +61,14 @@ def audit(
     groups = {str(label): rows for label, rows in table.rows.groupby("label", sort=True)}
     for label in progress(list(groups)):
         data, unknown = _label_rows(groups[label], patient, index)
-        chosen = metrics_for(recipe.metrics, table.task, label, recipe.no_finding)
+        has_threshold = label in table.thresholds
+        chosen = metrics_for(recipe.metrics, table.task, label, recipe.no_finding, has_threshold=has_threshold)
         metrics.update({metric.name: metric for metric in chosen})
         one = _Label(label, data, unknown, chosen, weights, index, config)
         by_label[label] = data
         strata.append(one.strata)
         gaps.append(one.gaps)
-        if table.task == "classification":
+        if table.task == "classification" and has_threshold:
             fairness += one.fairness(parts)
     if not any(len(frame) for frame in gaps):
         raise UserError(f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table")

@@ -53,6 +53,24 @@ def to_fractions(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
     return numbers
 
 
+def to_thresholds(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.Series:
+    """Fractions; empty in every row of a label that has no operating point, which becomes a note."""
+    empty = frame["threshold"].isna()
+    by_label = empty.groupby(frame["label"].astype(str)).agg(["any", "all"])
+    for label in by_label.index[by_label["any"] & ~by_label["all"]]:
+        raise UserError(
+            f"some rows of {label!r} have no threshold and others have one",
+            where=path,
+            remedy="give each row one, or leave it empty for the whole label",
+        )
+    if by_label["all"].any():
+        notes.append(
+            f"No operating point came with {', '.join(by_label.index[by_label['all']])}: nobody is called positive or "
+            "negative, so of the metrics only those without a threshold are given."
+        )
+    return to_fractions(frame.assign(threshold=frame["threshold"].where(~empty, 0.0)), "threshold", path).where(~empty)
+
+
 def to_targets(frame: pd.DataFrame, path: Path) -> pd.Series:
     """1, 0 or NaN (unknown)."""
     numbers = _numbers(frame, "target", path)

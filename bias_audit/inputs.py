@@ -22,6 +22,7 @@ from bias_audit.checks import (
     to_fractions,
     to_targets,
     to_text,
+    to_thresholds,
 )
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import read_header
@@ -49,7 +50,7 @@ class AuditTable:
     groups: tuple[str, ...]  # group columns of films
     source: str  # name of what was audited
     splits: tuple[str, ...]
-    thresholds: dict[str, tuple[float, float]]  # lowest and highest of each label
+    thresholds: dict[str, tuple[float, float]]  # lowest and highest of each label that has an operating point
     inputs: dict[str, str]  # name → fingerprint
     notes: tuple[str, ...]  # what a reader of the report must know about the input
 
@@ -148,7 +149,7 @@ def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.D
     frame["target"] = to_targets(frame, path)
     frame["score"] = to_fractions(frame, "score", path)
     if "threshold" in frame:
-        frame["threshold"] = to_fractions(frame, "threshold", path)
+        frame["threshold"] = to_thresholds(frame, path, notes)
     else:
         frame["threshold"] = DEFAULT_THRESHOLD
         notes.append(
@@ -207,7 +208,7 @@ def _table(frame: pd.DataFrame, task: str, path: Path, inputs: dict[str, str], n
         groups=groups,
         source=path.name,
         splits=tuple(sorted(set(frame["split"].dropna().astype(str)))) if "split" in frame else (),
-        thresholds={str(label): (float(low), float(high)) for label, low, high in spread.itertuples()},
+        thresholds={str(label): (float(low), float(high)) for label, low, high in spread.dropna().itertuples()},
         inputs=inputs,
         notes=tuple(notes),
     )

@@ -49,6 +49,7 @@ class _Metric:
     better: Better | None  # None: described in every stratum, but no gap is tested
     needs: frozenset[Need] = frozenset()
     task: Literal["classification", "segmentation"] = "classification"
+    thresholded: bool = False  # whether it depends on who is called positive
     labels: Labels = "any"  # "no_finding": only of the label that calls a film healthy; "findings": of all others
 
     def defined_for(self, n_pos: int, n_neg: int, n_called: int = 1) -> str | None:
@@ -107,6 +108,7 @@ SENSITIVITY = MeanMetric(
     "share of films with the finding that are called positive",
     "higher",
     frozenset({"positive"}),
+    thresholded=True,
     values=lambda rows: _among(rows.target == 1, rows.called),
 )
 SPECIFICITY = MeanMetric(
@@ -116,6 +118,7 @@ SPECIFICITY = MeanMetric(
     "higher",
     frozenset({"negative"}),
     labels="findings",
+    thresholded=True,
     values=lambda rows: _among(rows.target == 0, ~rows.called),
 )
 UNDERDIAGNOSIS_RATE = MeanMetric(
@@ -125,6 +128,7 @@ UNDERDIAGNOSIS_RATE = MeanMetric(
     "lower",
     frozenset({"negative"}),
     labels="no_finding",
+    thresholded=True,
     values=lambda rows: _among(rows.target == 0, rows.called),
 )
 PPV = MeanMetric(
@@ -133,6 +137,7 @@ PPV = MeanMetric(
     "share of films called positive that have the finding; falls with prevalence, so no gap is tested",
     None,
     frozenset({"called"}),
+    thresholded=True,
     values=lambda rows: _among(rows.called, rows.target),
 )
 BRIER = MeanMetric(
@@ -185,9 +190,12 @@ def _plain(label: str) -> str:
     return " ".join(label.replace("_", " ").replace("-", " ").casefold().split())
 
 
-def metrics_for(names: tuple[str, ...], task: str, label: str, no_finding: str) -> list[Metric]:
+def metrics_for(
+    names: tuple[str, ...], task: str, label: str, no_finding: str, *, has_threshold: bool = True
+) -> list[Metric]:
     """The metrics among ``names`` that apply to ``label`` of ``task``."""
     healthy = same_label(label, no_finding)
     chosen = [metric_named(name) for name in names]
     unwanted = "findings" if healthy else "no_finding"
-    return [metric for metric in chosen if metric.task == task and metric.labels != unwanted]
+    applies = [metric for metric in chosen if metric.task == task and metric.labels != unwanted]
+    return [metric for metric in applies if has_threshold or not metric.thresholded]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_c
 from adapters.batches import FilmFeatures
 from adapters.metrics import Counts, auroc, mean_of, one_class_reason
 from adapters.targets import chosen_names, films_of, label_targets
-from adapters.thresholds import youden
+from adapters.thresholds import operating_point
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
 from raydino.errors import UserError
@@ -42,7 +43,7 @@ class Findings(NamedTuple):
 
     logits: Tensor  # f32, any real
     probability: Tensor  # f32, 0..1
-    decision: Tensor  # bool: probability at or above the label's threshold
+    decision: Tensor  # bool: probability at or above the label's threshold; never where there is none
 
 
 class ClassificationAdapter(Adapter):
@@ -97,18 +98,21 @@ class ClassificationAdapter(Adapter):
         return (F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known).sum(dim=2)
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
-        """Youden's threshold of each label."""
+        """Youden's threshold of each label whose score is shown to separate."""
         probability, truth = self._probability(films), targets.double().numpy()
         for column, label in enumerate(self.labels):
             known = np.isfinite(truth[:, column])
-            self.thresholds[label] = youden(truth[known, column], probability[known, column])
+            self.thresholds[label] = operating_point(
+                truth[known, column], probability[known, column], n_labels=len(self.labels)
+            )
 
     @torch.no_grad()
     def predict(self, output: EncoderOutput) -> Findings:
         self.require_films(output)
         logits = self.eval()(output)
         probability = logits.sigmoid()
-        thresholds = torch.tensor([self.thresholds[label] for label in self.labels], dtype=torch.float64)
+        points = [self.thresholds[label] for label in self.labels]
+        thresholds = torch.tensor([math.inf if p is None else p for p in points], dtype=torch.float64)
         return Findings(logits, probability, probability.double() >= thresholds.to(logits.device))
 
     def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
@@ -118,19 +122,23 @@ class ClassificationAdapter(Adapter):
         identity = identity_columns(dataset, films.sample_ids, self.task)
         parts, per_label, notes = [], {}, {}
         for column, label in enumerate(self.labels):
-            target, score, threshold = truth[:, column], probability[:, column], self.thresholds[label]
+            target, score, point = truth[:, column], probability[:, column], self.thresholds[label]
+            threshold = math.nan if point is None else point
             parts.append(identity.assign(label=label, target=target, score=score, threshold=threshold))
             counts = Counts.of(target, score >= threshold)
+            has_point = point is not None
             per_label[label] = {
                 "n_positive": int((target == 1).sum()),
                 "n_negative": int((target == 0).sum()),
                 "auroc": auroc(target, score),
-                "sensitivity": counts.sensitivity,
-                "specificity": counts.specificity,
-                "threshold": threshold,
+                "sensitivity": counts.sensitivity if has_point else None,
+                "specificity": counts.specificity if has_point else None,
+                "threshold": point,
             }
             if reason := one_class_reason(target):
                 notes[label] = f"AUROC undefined: {reason}"
+            elif not has_point:
+                notes[label] = "no operating point: validation does not show that its score separates"
         overall = {
             name: mean_of(row[name] for row in per_label.values()) for name in ("auroc", "sensitivity", "specificity")
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import cv2
 import numpy as np
@@ -158,7 +158,7 @@ class SegmentationAdapter(Adapter):
         """The decision [rows, cols] of the stored film from the probability [mask_size, mask_size]."""
         rows, cols = (int(v) for v in dataset.accepted.loc[sample_id, ["rows", "cols"]].to_list())
         resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(resized >= self.thresholds[structure])
+        return np.asarray(resized >= cast(float, self.thresholds[structure]))  # masks always have one
 
     @torch.no_grad()
     def _probability(self, output: EncoderOutput) -> Tensor:

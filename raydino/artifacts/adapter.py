@@ -25,7 +25,7 @@ class AdapterCard:
     task: str  # classification, segmentation or report
     config: dict[str, Any]
     labels: tuple[str, ...]  # ordered labels or structures
-    thresholds: dict[str, float]  # per label, chosen on the validation split
+    thresholds: dict[str, float | None]  # per label, chosen on the validation split; None: no operating point
     encoder: str  # fingerprint of the encoder that it was fitted on
     pixels: dict[str, Any]  # pixel recipe of the films that it was fitted on
 

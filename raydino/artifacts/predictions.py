@@ -33,7 +33,7 @@ TABLES = {
             Column("label", "string"),
             Column("target", "float", nullable=True),  # 1 / 0 / null = unknown
             Column("score", "float"),  # probability, 0..1
-            Column("threshold", "float"),  # operating point chosen on the validation split, 0..1
+            Column("threshold", "float", nullable=True),  # operating point chosen on validation, 0..1; null = none
         ),
     ),
     "segmentation": Table(

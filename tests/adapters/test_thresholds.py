@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from adapters.thresholds import best_dice, youden
+from adapters.thresholds import best_dice, operating_point, youden
 
 
 def test_youden_reaches_the_largest_j_of_the_roc_curve() -> None:
@@ -32,3 +32,20 @@ def test_best_dice_finds_the_planted_threshold() -> None:
 
 def test_best_dice_counts_two_empty_masks_as_agreement() -> None:
     assert best_dice(np.full((3, 4, 4), 0.6), np.zeros((3, 4, 4), bool)) == pytest.approx(0.65)
+
+
+def test_a_score_that_does_not_separate_has_no_operating_point() -> None:
+    target = np.tile([0.0, 1.0], 40)
+    noise = np.random.default_rng(0).random(80)
+    assert operating_point(target, noise, n_labels=1) is None
+    good = target + noise
+    assert operating_point(target, good, n_labels=6) == youden(target, good)
+    few = np.array([0.0, 0, 0, 1, 1])  # the best order of these has p = 0.1
+    assert operating_point(few, np.arange(5.0), n_labels=1) is None
+
+
+def test_labels_share_the_level() -> None:
+    """4 of 4 above 3 of 3: p = 1/35 = 0.029, enough for one label and not for two."""
+    target, score = np.array([0.0, 0, 0, 1, 1, 1, 1]), np.arange(7.0)
+    assert operating_point(target, score, n_labels=1) is not None
+    assert operating_point(target, score, n_labels=2) is None

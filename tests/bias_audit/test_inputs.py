@@ -50,6 +50,13 @@ def test_a_missing_threshold_is_one_half_and_said_so(tmp_path: Path) -> None:
     assert "0.5" in table.notes[0]
 
 
+def test_a_label_may_have_no_operating_point(tmp_path: Path) -> None:
+    other = GOOD.assign(label="Mass", threshold=None)
+    table = read_table(written(tmp_path, pd.concat([GOOD, other])))
+    assert table.thresholds == {"Nodule": (0.3, 0.3)}
+    assert "No operating point came with Mass" in table.notes[0]
+
+
 def test_films_without_sample_id_line_up_over_labels_in_any_order() -> None:
     first = GOOD.drop(columns="sample_id")
     both = pd.concat([first, first.assign(label="Mass", score=[0.1, 0.8, 0.3, 0.2])])
@@ -67,6 +74,7 @@ FAULTS = {
     r"row 4: target is '-1.0', neither 0 nor 1 nor empty": GOOD.assign(target=[1, 0, None, -1]),
     r"row 2: target is 'yes', not a number": GOOD.assign(target=["1", "yes", "0", "1"]),
     r"row 1: threshold is '7', not a number from 0 to 1": GOOD.assign(threshold=7),
+    "some rows of 'Nodule' have no threshold": GOOD.assign(threshold=[0.3, 0.3, None, 0.3]),
     r"row 3: patient_id is empty": GOOD.assign(patient_id=["1", "1", None, "3"]),
     r"row 2: the film 'a' stands twice with the label 'Nodule'": GOOD.assign(sample_id=["a", "a", "c", "d"]),
     r"the patient '1' stands in two splits \(test, val\)": GOOD.assign(split=["test", "val", "test", "test"]),

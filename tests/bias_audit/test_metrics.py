@@ -70,3 +70,9 @@ def test_underdiagnosis_belongs_to_the_label_that_calls_a_film_healthy() -> None
 def test_registry_holds_every_metric() -> None:
     for name, plugin in METRICS.plugins().items():
         assert plugin.load().name == name
+
+
+def test_without_an_operating_point_only_metrics_without_a_threshold_apply() -> None:
+    names = ("auroc", "sensitivity", "specificity", "underdiagnosis_rate", "ppv", "brier", "prevalence")
+    chosen = metrics_for(names, "classification", "Nodule", "No Finding", has_threshold=False)
+    assert [metric.name for metric in chosen] == ["auroc", "brier", "prevalence"]

@@ -86,7 +86,9 @@ def test_probability_logits_and_decision_agree(
     assert findings.logits.shape == (8, len(fitted.adapter.labels))
     torch.testing.assert_close(findings.probability, 1 / (1 + torch.exp(-findings.logits)))
     for column, label in enumerate(fitted.adapter.labels):
-        expected = findings.probability[:, column] >= fitted.adapter.thresholds[label]
+        point = fitted.adapter.thresholds[label]
+        expected = findings.probability[:, column] >= (torch.inf if point is None else point)
         assert findings.decision[:, column].tolist() == expected.tolist()
+    assert any(point is not None for point in fitted.adapter.thresholds.values())
     assert fitted.metrics["overall"]["auroc"] > 0.8
     assert fitted.metrics["headline"] == pytest.approx(fitted.metrics["overall"]["auroc"])
