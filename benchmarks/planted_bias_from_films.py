@@ -11,7 +11,7 @@ audit without adjustment for many tests (peer):
     python benchmarks/planted_bias_from_films.py --seeds 5 --work /tmp/planted     about 4 minutes an archive
     python benchmarks/planted_bias_from_films.py --quick                           one seed, 300 patients
 
-What is done in ``--work`` is not done again. The last line is one JSON object.
+What is done in ``--work`` is not done again, step by step: delete what is to be made anew. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ def audited(directory: Path, seed: int, patients: int, *, planted: bool) -> pd.D
     """The gaps of one archive, from synth to audit."""
     gaps = directory / "audit" / "gaps.parquet"
     if not gaps.is_file():
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         for words in _chain(seed, patients, planted):
+            if (directory / _output(words)).exists() or (words[0] == "synth" and (directory / "dataset").exists()):
+                continue  # raydino writes an artifact whole or not at all
             done = subprocess.run(
                 [sys.executable, "-m", "raydino", *words], cwd=directory, capture_output=True, text=True, check=False
             )
             if done.returncode:
                 raise SystemExit(f"raydino {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
-        shutil.rmtree(directory / "synthetic")
+        shutil.rmtree(directory / "synthetic", ignore_errors=True)
     return pd.read_parquet(gaps)
 
 
@@ -65,6 +66,10 @@ def _chain(seed: int, patients: int, planted: bool) -> list[list[str]]:
         ["adapt", "predict", "adapter", *fitted, "--split", "test", "--out", "predictions"],
         ["audit", "predictions", "--out", "audit", "--demographics", "dataset", "--by", "sex,age,site"],
     ]
+
+
+def _output(words: list[str]) -> str:
+    return words[words.index("--out") + 1] if "--out" in words else words[1]
 
 
 def is_shadow(gaps: pd.DataFrame) -> pd.Series:
