@@ -11,7 +11,8 @@ audit without adjustment for many tests (peer):
     python benchmarks/planted_bias_from_films.py --seeds 5 --work /tmp/planted     about 4 minutes an archive
     python benchmarks/planted_bias_from_films.py --quick                           one seed, 300 patients
 
-What is done in ``--work`` is not done again, step by step: delete what is to be made anew. The last line is one JSON object.
+What is done in ``--work`` is not done again, step by step: delete what is to be made anew. The last line
+is one JSON object.
 """
 
 from __future__ import annotations
