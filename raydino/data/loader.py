@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -24,14 +24,16 @@ from raydino.errors import UserError
 
 AugmentOn = Literal["workers", "device"]
 CPU = torch.device("cpu")
+_GRACE_S = 300  # that a worker lives after SIGTERM, unless the main process ends it: a step and a checkpoint
 
 
 def batches(
     source: StepBatches, *, n_workers: int, device: torch.device = CPU, augment_on: AugmentOn = "workers"
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of ``source`` in order, on ``device``, made ahead by ``n_workers`` processes (0: in this one).
 
-    Two batches a worker, and at least four, are on their way: mind the memory of large crops.
+    Close the iterator to end the workers. Two batches a worker, and at least four, are on their way: mind the memory
+    of large crops.
     Raises UserError where a film cannot be read or a worker dies.
     """
     if n_workers:
@@ -124,9 +126,10 @@ def _ahead_on_a_stream(batches_: Iterator[Batch], device: torch.device) -> Itera
 
 def _start_worker(_: int) -> None:
     # ``timeout``, SLURM and a terminal signal the whole group: the main process ends with a checkpoint, and its
-    # workers have to live until it is done with them. They end by themselves when it is gone.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    # workers have to live until it is done with them.
+    for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE_S))  # SIGALRM ends the worker
 
 
 def _as_it_is(made: object) -> object:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import yaml
@@ -124,28 +125,29 @@ class Run:
             self.directory / "bad_batches", batch_size=recipe.batch_size, max_in_a_row=runtime.max_bad_steps
         )
         try:
-            self.step = run_steps(
-                self.method,
-                self.optimizer,
-                self._batches(last_step),
-                first_step=self.step,
-                last_step=last_step,
-                clip_norm=recipe.optimizer.clip_norm,
-                autocast=self.autocast,
-                trackers=self._trackers,
-                log_every_steps=runtime.log_every_steps,
-                on_step=self._after_step,
-                bad_steps=bad_steps,
-                stop=stop,
-                pace=Pace(recipe.batch_size, self.device),
-            )
+            with closing(self._batches(last_step)) as made:
+                self.step = run_steps(
+                    self.method,
+                    self.optimizer,
+                    made,
+                    first_step=self.step,
+                    last_step=last_step,
+                    clip_norm=recipe.optimizer.clip_norm,
+                    autocast=self.autocast,
+                    trackers=self._trackers,
+                    log_every_steps=runtime.log_every_steps,
+                    on_step=self._after_step,
+                    bad_steps=bad_steps,
+                    stop=stop,
+                    pace=Pace(recipe.batch_size, self.device),
+                )
         finally:
             for tracker in self._trackers:
                 tracker.close()
         self.save()
         self.checkpoints.wait()
 
-    def _batches(self, last_step: int) -> Iterator[Batch]:
+    def _batches(self, last_step: int) -> Generator[Batch]:
         """This rank's share of every batch; the newest is kept for the observers."""
         recipe, runtime = self.config.recipe, self.config.runtime
         source = StepBatches(
@@ -160,7 +162,8 @@ class Run:
             rank=rank(),
             world_size=world_size(),
         )
-        for batch in batches(source, n_workers=runtime.n_workers, device=self.device, augment_on=runtime.augment_on):
+        loaded = batches(source, n_workers=runtime.n_workers, device=self.device, augment_on=runtime.augment_on)
+        for batch in loaded:
             self._batch = batch
             yield batch
 

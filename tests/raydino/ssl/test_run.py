@@ -1,5 +1,6 @@
 """A run end to end: exact resume, refusal of other data or another recipe, an encoder that loads."""
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -83,6 +84,14 @@ def test_workers_change_nothing(dataset, tmp_path):
     pretrain(config, dataset, tmp_path / "two", resume=False, overwrite=False, stop_after=3, stop=Stop())
     for name, tensor in weights(tmp_path / "none")[1].items():
         assert torch.equal(tensor, weights(tmp_path / "two")[1][name]), name
+
+
+def test_no_worker_outlives_a_run(dataset, tmp_path):
+    """Workers leave SIGTERM to the main process, which would wait for them at its end."""
+    before = set(multiprocessing.active_children())
+    config = parse_config({"recipe": RECIPE, "runtime": {**RUNTIME, "n_workers": 2}}, PretrainConfig)
+    pretrain(config, dataset, tmp_path / "run", resume=False, overwrite=False, stop_after=3, stop=Stop())
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_the_encoder_is_the_teacher(dataset, tmp_path):
