@@ -146,7 +146,7 @@ def test_stopped_it_keeps_what_is_done_and_does_not_do_it_again(
     archive: Path, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     """The whole group of processes gets the signal, as from a terminal or a service manager."""
-    for index in range(FILMS, 400):
+    for index in range(FILMS, 2000):  # so that it is not done before the signal on a slow machine
         shutil.copy(archive / "notes.txt", archive / f"note {index}")
     out = tmp_path / "out"
     words = [sys.executable, "-m", "raydino", *command(archive, out)]
