@@ -26,6 +26,7 @@ from raydino.dicom.pixels import PixelRecipe
 from raydino.errors import UserError
 
 FILMS = 12
+MANY = 2000  # files that no machine is done with before a signal arrives
 KILL = """
 import importlib, os, signal, sys
 module, name, nth, *command = sys.argv[1:]
@@ -146,7 +147,7 @@ def test_stopped_it_keeps_what_is_done_and_does_not_do_it_again(
     archive: Path, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     """The whole group of processes gets the signal, as from a terminal or a service manager."""
-    for index in range(FILMS, 2000):  # so that it is not done before the signal on a slow machine
+    for index in range(FILMS, MANY):
         shutil.copy(archive / "notes.txt", archive / f"note {index}")
     out = tmp_path / "out"
     words = [sys.executable, "-m", "raydino", *command(archive, out)]
@@ -167,7 +168,7 @@ def test_stopped_it_keeps_what_is_done_and_does_not_do_it_again(
     with counted_readings(monkeypatch) as names:
         summary = ingest(archive, out, options(tmp_path))
     assert summary.images - len(names) > 0
-    assert summary.rejected == {"not_dicom": 400 - FILMS + 1, "duplicate": 1}
+    assert summary.rejected == {"not_dicom": MANY - FILMS + 1, "duplicate": 1}
     for path in archive.glob("note *"):
         path.unlink()
     ingest(archive, out, options(tmp_path, overwrite=True))
