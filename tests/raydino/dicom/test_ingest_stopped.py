@@ -151,7 +151,13 @@ def test_stopped_it_keeps_what_is_done_and_does_not_do_it_again(
         shutil.copy(archive / "notes.txt", archive / f"note {index}")
     out = tmp_path / "out"
     words = [sys.executable, "-m", "raydino", *command(archive, out)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
+    )
     spool = tmp_path / ".out.ingest" / "spool"
     sizes: set[int] = set()
     while len(sizes - {0}) < 2:  # with the second film in the spool, the first stands in the journal
