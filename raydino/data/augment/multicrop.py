@@ -48,7 +48,8 @@ class MultiCrop(Config):
     def __call__(self, film: npt.NDArray[np.uint8 | np.uint16], rng: np.random.Generator) -> Views:
         """The views of one film: global_crops [2, 1, S, S], local_crops [L, 1, s, s]."""
         rows, cols = film.shape
-        return self.render([torch.from_numpy(film)], [self.draw((rows, cols), rng)])
+        writable = np.require(film, requirements="W")  # a cached film is not, and PyTorch warns of it
+        return self.render([torch.from_numpy(writable)], [self.draw((rows, cols), rng)])
 
 
 def unit_range(film: Tensor) -> Tensor:
