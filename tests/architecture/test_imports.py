@@ -20,7 +20,7 @@ PACKAGES = ("raydino", "adapters", "bias_audit")
 # Layers of raydino, top first. A module may import from its own layer's folder and from lower layers.
 LAYERS = (
     ("cli", "__main__", "demo", "commands", "testing"),
-    ("ssl",),
+    ("ssl", "curation"),
     ("train",),
     ("encoder", "features", "export", "weights"),
     ("data",),
