@@ -1,4 +1,4 @@
-"""Hierarchical k-means with resampling (Vo et al. 2405.15613, §3): k-means on the centroids of k-means, level by level."""
+"""Hierarchical k-means with resampling (Vo et al. 2405.15613, §3): k-means on the centroids of k-means."""
 
 from __future__ import annotations
 
