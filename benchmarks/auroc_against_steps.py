@@ -39,6 +39,7 @@ from adapters.classification.readout import readout
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import write_json
 from raydino.config import load_config
+from raydino.data.pool import Pool
 from raydino.encoder import Encoder
 from raydino.features import extract
 from raydino.ssl.recipe import PretrainConfig
@@ -50,20 +51,13 @@ from raydino.train.precision import pick_device
 READOUTS = {"CLS + mean patch": "cls_mean", "3 x 3 grid": "grid_3", "6 x 6 grid": "grid_6"}
 
 
-@dataclass(frozen=True)
-class PartOf(Dataset):
-    """A dataset of which pretraining sees a share of the training patients; heads and figures see all films."""
-
-    share: float = 1.0
-
-    def sample_ids(self, *splits: str) -> list[str]:
-        ids = super().sample_ids(*splits)
-        if splits != ("train",) or self.share >= 1:
-            return ids
-        patients = self.accepted.loc[ids, "patient_id"]
-        names = np.random.default_rng(0).permutation(np.unique(patients.to_numpy(str)))
-        chosen = set(names[: round(self.share * len(names))])
-        return [sample_id for sample_id in ids if patients[sample_id] in chosen]
+def pool_of(dataset: Dataset, share: float) -> Pool:
+    """The training films of a share of the patients; heads and figures see all films."""
+    ids = dataset.sample_ids("train")
+    patients = dataset.accepted.loc[ids, "patient_id"]
+    names = np.random.default_rng(0).permutation(np.unique(patients.to_numpy(str)))
+    chosen = set(names[: round(share * len(names))])
+    return Pool([sample_id for sample_id in ids if patients[sample_id] in chosen], None, {})
 
 
 @dataclass(frozen=True)
@@ -114,10 +108,11 @@ def encoder_scores(
 ) -> dict[str, Floats]:
     """Pretrain (or go on) and probe; scores by readout."""
     directory = arguments.work / "runs" / setting.name
-    part = PartOf(dataset.path, dataset.header, setting.share)
+    pool = pool_of(dataset, setting.share)
     config = config_of(setting, arguments.overrides)
     resume = (directory / "artifact.json").is_file()
-    pretrain(config, part, directory, resume=resume, overwrite=False, stop_after=None, stop=threading.Event())
+    options = {"resume": resume, "overwrite": False, "stop_after": None, "stop": threading.Event(), "pool": pool}
+    pretrain(config, dataset, directory, **options)
     encoder = Encoder.load(directory, device=pick_device("auto"))
     outputs = [extract(encoder, dataset, ids).output for ids in (tasks.train_ids, tasks.test_ids)]
     return {

@@ -17,6 +17,9 @@ def pretrain(
     config: Annotated[Path, typer.Argument(help="A YAML of configs/pretrain/ or configs/tiny/pretrain.yaml.")],
     data: Annotated[Path, typer.Option(help="A dataset made by raydino ingest. Only its training films are used.")],
     out: Annotated[Path, typer.Option(help="The run directory: checkpoints, metrics, curves, the newest encoder.")],
+    selection: Annotated[
+        Path | None, typer.Option(help="A selection made by raydino curate: which films, and how often.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --out, from its last checkpoint.")
     ] = False,
@@ -56,20 +59,22 @@ def pretrain(
     """
     overrides = set_ or []
     if launcher == "here":
-        return _run(config, data, out, overrides, resume, stop_after, overwrite)
+        return _run(config, data, out, overrides, selection, resume, stop_after, overwrite)
     words = ["pretrain", str(config.resolve()), "--data", str(data.resolve()), "--out", str(out.resolve())]
     words += [word for override in overrides for word in ("--set", override)]
+    words += ["--selection", str(selection.resolve())] if selection else []
     words += ["--stop-after", str(stop_after)] if stop_after else []
     words += ["--resume"] if resume else []
     words += ["--overwrite"] if overwrite else []
 
     from raydino.artifacts.dataset import Dataset
     from raydino.config import load_config
+    from raydino.data.pool import Pool
     from raydino.ssl.recipe import PretrainConfig
     from raydino.train.launch import SlurmJob, slurm_options
 
     load_config(config, PretrainConfig, overrides)  # a fault shows now, not when the job comes up
-    Dataset.open(data)
+    Pool.of(Dataset.open(data), selection)
     job = SlurmJob(
         nodes=nodes,
         gpus_per_node=gpus_per_node,
@@ -82,12 +87,20 @@ def pretrain(
 
 
 def _run(
-    config: Path, data: Path, out: Path, overrides: list[str], resume: bool, stop_after: int | None, overwrite: bool
+    config: Path,
+    data: Path,
+    out: Path,
+    overrides: list[str],
+    selection: Path | None,
+    resume: bool,
+    stop_after: int | None,
+    overwrite: bool,
 ) -> int:
     """The run itself, in each process alike. Exit code 0, or 128 + the number of the signal that ended it."""
     from raydino.artifacts.dataset import Dataset
     from raydino.artifacts.header import HEADER_NAME
     from raydino.config import load_config
+    from raydino.data.pool import Pool
     from raydino.ssl.recipe import PretrainConfig
     from raydino.ssl.run import pretrain as run_pretraining
     from raydino.train.distributed import agreed_max, is_main, process_group
@@ -101,7 +114,14 @@ def _run(
         resume = resume or agreed_max(begun) > 0  # before any rank makes the directory
         with stopping_on_signals() as stop:
             run = run_pretraining(
-                loaded, dataset, out, resume=resume, overwrite=overwrite, stop_after=stop_after, stop=stop
+                loaded,
+                dataset,
+                out,
+                resume=resume,
+                overwrite=overwrite,
+                stop_after=stop_after,
+                stop=stop,
+                pool=Pool.of(dataset, selection),
             )
         total, curves = loaded.recipe.steps, out / "curves.png"
         if is_main():

@@ -20,6 +20,7 @@ from raydino.artifacts.run import RUN, start_run
 from raydino.data.batches import Batch, StepBatches
 from raydino.data.films import Films, mean_std
 from raydino.data.loader import batches, explaining_dead_workers
+from raydino.data.pool import Pool
 from raydino.errors import UserError
 from raydino.nn.block import checkpoint_blocks
 from raydino.nn.compiled import compile_blocks
@@ -47,14 +48,15 @@ from raydino.train.stopping import Stop
 class Run:
     """A run in progress: its directory, its state, and what happens beside the steps."""
 
-    def __init__(self, config: PretrainConfig, dataset: Dataset, directory: Path) -> None:
+    def __init__(self, config: PretrainConfig, dataset: Dataset, directory: Path, pool: Pool | None = None) -> None:
         self.config, self.dataset, self.directory = config, dataset, directory
+        self.pool = pool or Pool.of(dataset)
         recipe, runtime = config.recipe, config.runtime
         self.device = pick_device(runtime.device, local_rank=local_rank())
         self.autocast = autocast(runtime.precision, self.device)
         self.augmentation = recipe.augmentation.build()
         cache_bytes = int(runtime.film_cache_gib * 2**30 / local_world_size())
-        self.films = Films(dataset, dataset.sample_ids("train"), cache_bytes=cache_bytes)  # val and test stay unseen
+        self.films = Films(dataset, self.pool.sample_ids, cache_bytes=cache_bytes)
         self._check_batch()
         self.parent = open_parent(recipe.parent, recipe.vit, *recipe.heads) if recipe.parent else None
         if self.parent is None:
@@ -89,7 +91,7 @@ class Run:
         """Continue where the newest checkpoint stands."""
         header = read_header(self.directory, RUN)
         if header.inputs != self._inputs:
-            raise UserError("this run was made with another dataset or parent", where=self.directory)
+            raise UserError("this run was made with another dataset, selection or parent", where=self.directory)
         recipe = self.config.recipe.resolved()
         changed = [key for key in recipe if recipe[key] != header.config.get(key)]
         if changed:
@@ -159,6 +161,7 @@ class Run:
             first_step=self.step,
             last_step=last_step,
             masking=recipe.masking,
+            order=self.pool.order(recipe.seed),
             rank=rank(),
             world_size=world_size(),
         )
@@ -242,7 +245,7 @@ class Run:
 
     @property
     def _inputs(self) -> dict[str, str]:
-        inputs = {"dataset": self.dataset.header.fingerprint}
+        inputs = {"dataset": self.dataset.header.fingerprint, **self.pool.inputs}
         return inputs if self.parent is None else {**inputs, "parent": self.parent.fingerprint}
 
 
@@ -255,8 +258,11 @@ def pretrain(
     overwrite: bool,
     stop_after: int | None,
     stop: Stop,
+    pool: Pool | None = None,
 ) -> Run:
     """Start or resume the run in ``directory``; ``stop_after`` ends it early, after that many steps in all.
+
+    ``pool`` says which films it reads and how often; None for every training film once an epoch.
 
     With several processes all of them call this, with the same arguments.
     """
@@ -264,7 +270,7 @@ def pretrain(
     if not resume:
         refuse_existing(directory, overwrite=overwrite, schema=RUN)
     wait_for_all()  # nobody writes before everybody has looked
-    run = Run(config, dataset, directory)
+    run = Run(config, dataset, directory, pool)
     try:
         if resume:
             run.resume()
