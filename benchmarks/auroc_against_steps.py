@@ -35,13 +35,13 @@ import torch
 from frozen_probe import Floats, Tasks, passed_at, pixel_baselines, probe_scores, replicates, summary
 from small_cnn import cnn_scores
 
-from adapters.classification.readout import readout
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import write_json
 from raydino.config import load_config
 from raydino.data.pool import Pool
 from raydino.encoder import Encoder
 from raydino.features import extract
+from raydino.readout import readout
 from raydino.ssl.recipe import PretrainConfig
 from raydino.ssl.run import pretrain
 from raydino.tracking import console

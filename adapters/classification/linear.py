@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, ClassificationRecipe
-from adapters.classification.readout import Readout, readout, readout_width
 from adapters.standardise import Standardise
 from raydino.encoder import EncoderOutput, EncoderSpec
+from raydino.readout import Readout, readout, readout_width
 
 
 class LinearRecipe(ClassificationRecipe):

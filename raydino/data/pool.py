@@ -27,7 +27,7 @@ class Pool:
     def of(cls, dataset: Dataset, selection: Path | None = None) -> Pool:
         """Training films of ``dataset``; val and test stay unseen.
 
-        Raises UserError for a selection of another dataset, one that selects nothing, or one with films of other splits.
+        Raises UserError for a selection of another dataset, of nothing, or with films of other splits.
         """
         train = dataset.sample_ids("train")
         if selection is None:

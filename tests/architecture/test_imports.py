@@ -22,7 +22,7 @@ LAYERS = (
     ("cli", "__main__", "demo", "commands", "testing"),
     ("ssl", "curation"),
     ("train",),
-    ("encoder", "features", "export", "weights"),
+    ("encoder", "features", "readout", "export", "weights"),
     ("data",),
     ("nn", "dicom", "phantom"),
     ("readers",),
@@ -31,7 +31,19 @@ LAYERS = (
     ("errors",),
 )
 ALLOWED_OUTSIDE = {
-    "adapters": {"errors", "config", "registry", "artifacts", "encoder", "features", "data", "nn", "train", "tracking"},
+    "adapters": {
+        "errors",
+        "config",
+        "registry",
+        "artifacts",
+        "encoder",
+        "features",
+        "readout",
+        "data",
+        "nn",
+        "train",
+        "tracking",
+    },
     "bias_audit": {"errors", "config", "registry", "artifacts", "tracking"},
 }
 

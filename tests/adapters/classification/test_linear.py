@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 
 from adapters.batches import FilmFeatures
 from adapters.classification.linear import LinearClassifier, LinearConfig
-from adapters.classification.readout import readout, readout_width
 from adapters.fit import fit
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder, EncoderOutput
 from raydino.features import Features
+from raydino.readout import readout, readout_width
 
 
 def test_readouts() -> None:
