@@ -1,0 +1,177 @@
+"""Curation as a whole: vectors in, a selection out. Each step says which rows it takes out and why, so all add up.
+
+Order: duplicates and leaks, retrieval, clusters, sampling (DINOv2 §3 and §A; Vo et al. 2405.15613). One file a step;
+``recipe`` says what each can be asked for, ``material`` brings what they work on, ``report`` shows what they did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from raydino.curation.copies import find_copies
+from raydino.curation.duplicates import Pairs, deduplicate
+from raydino.curation.embeddings import CHECK_ROWS
+from raydino.curation.hierarchy import Hierarchy, build
+from raydino.curation.kmeans import F32, I64, Vectors, kmeans
+from raydino.curation.material import Material
+from raydino.curation.neighbours import nearest_neighbours
+from raydino.curation.recipe import BySample, CurateRecipe, Duplicates, Subset
+from raydino.curation.retrieval import retrieve_by_cluster, retrieve_by_sample
+from raydino.curation.sampling import balanced_weights, flat_sample, hierarchical_sample
+from raydino.curation.thresholds import Calibration
+from raydino.errors import UserError
+
+
+@dataclass(frozen=True)
+class Curated:
+    """``table`` is raydino.artifacts.selection.ROWS of each vector of the pool; ``hierarchy`` that of ``clustered``.
+
+    ``compared`` are the pairs of films that were compared, at ``threshold``; None where no duplicates were sought.
+    """
+
+    table: pd.DataFrame
+    hierarchy: Hierarchy | None
+    clustered: list[str]
+    compared: Pairs | None
+    threshold: float | None
+    calibration: Calibration | None
+
+
+def curate(material: Material, recipe: CurateRecipe, *, work: Path) -> Curated:
+    """Decide over every vector of the pool. Equal arguments give an equal table; a killed run goes on from ``work``."""
+    work.mkdir(parents=True, exist_ok=True)
+    ids = material.pool.ids
+    table = pd.DataFrame({"sample_id": ids, "selected": True, "weight": 0.0, "distance": np.nan})
+    table["reason"] = table["duplicate_of"] = pd.Series([None] * len(ids), dtype=object)
+    pairs, threshold, calibration = None, None, None
+    if recipe.duplicates:
+        pairs, threshold, calibration = _compared(material, recipe.duplicates, recipe.seed)
+        _remove_duplicates(table, material, pairs, threshold, recipe.duplicates)
+    kept = _kept(table)
+    vectors: Vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "deduplicated.npy")
+    if recipe.retrieval:
+        found = _retrieved(vectors, material, recipe)
+        _leave_out(table, np.delete(kept, found), "not_retrieved")
+        kept = _kept(table)
+        vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "retrieved.npy")
+    hierarchy = None
+    clustered = kept if recipe.levels else kept[:0]
+    if recipe.levels:
+        hierarchy = build(vectors, recipe.levels, seed=recipe.seed, work=work)
+        _place(table, kept, hierarchy)
+        kept = _sample(table, kept, hierarchy, recipe)
+    if not table["weight"].any():
+        table.loc[kept, "weight"] = 1 / max(len(kept), 1)
+    return Curated(table, hierarchy, [ids[row] for row in clustered], pairs, threshold, calibration)
+
+
+def prepared(vectors: Vectors, rows: I64, metric: str, path: Path) -> F32:
+    """The vectors of ``rows``, float32 in the file ``path``: of length 1 where ``metric`` is cosine.
+
+    Raises UserError where no row is left, or where a vector has no direction.
+    """
+    if not len(rows):
+        raise UserError("no film is left to select from", remedy="look at the threshold of duplicates, or at retrieval")
+    made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(rows), vectors.shape[1]))
+    for start in range(0, len(rows), CHECK_ROWS):
+        made[start : start + CHECK_ROWS] = scaled(vectors[rows[start : start + CHECK_ROWS]], metric)
+    made.flush()
+    return made
+
+
+def scaled(vectors: Vectors, metric: str) -> F32:
+    """float32; each of length 1 where ``metric`` is cosine."""
+    block = np.asarray(vectors, np.float32)
+    if metric != "cosine":
+        return block
+    lengths = np.linalg.norm(block, axis=1, keepdims=True)
+    if not lengths.all():
+        raise UserError("a vector is 0, which has no direction", remedy="set recipe.metric=l2")
+    return block / lengths
+
+
+def _compared(
+    material: Material, recipe: Duplicates, seed: int
+) -> tuple[Pairs, float, Calibration | None]:
+    """Which films are how alike, and from where on they are the same."""
+    if recipe.compare == "vectors":
+        vectors = material.all_vectors()
+        k = min(recipe.neighbours, len(vectors) - 1)
+        pairs = Pairs.of(nearest_neighbours(vectors, k=k, seed=seed))
+        return pairs, float(recipe.threshold), None
+    films = material.films()
+    copies = find_copies(
+        films, material.known, seed=seed, k=recipe.neighbours, false_merge_rate=recipe.false_merge_rate
+    )
+    if recipe.threshold != "calibrated":
+        return copies.pairs, recipe.threshold, copies.calibration
+    copies.calibration.require_separates("recipe.duplicates")
+    return copies.pairs, copies.calibration.threshold, copies.calibration
+
+
+def _remove_duplicates(
+    table: pd.DataFrame, material: Material, pairs: Pairs, threshold: float, recipe: Duplicates
+) -> None:
+    found = deduplicate(material.known, pairs, threshold, leaks=recipe.leaks)
+    for row in range(len(table)):
+        reason = found.reasons[row]
+        if reason is not None:
+            table.loc[row, ["selected", "reason", "duplicate_of"]] = (
+                False,
+                reason,
+                material.known.ids[found.duplicate_of[row]],
+            )
+
+
+def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe) -> I64:
+    """Rows of ``vectors`` that any of the query sets asks for."""
+    if not material.queries:
+        raise UserError("retrieval without queries", where="recipe.retrieval", remedy="add --queries FEATURES")
+    wanted, seed = recipe.retrieval, recipe.seed
+    queries = [scaled(one.vectors, recipe.metric) for one in material.queries]
+    if isinstance(wanted, BySample):
+        rows = [retrieve_by_sample(vectors, q, k=wanted.k, at_most=wanted.at_most, seed=seed) for q in queries]
+    elif wanted is not None:
+        clusters = kmeans(vectors, wanted.n_clusters, seed=seed)
+        limits = {"more_than": wanted.more_than, "of_each": wanted.of_each, "at_most": wanted.at_most, "seed": seed}
+        rows = [retrieve_by_cluster(clusters.assignment, clusters.centroids, q, **limits) for q in queries]
+    return np.unique(np.concatenate(rows))
+
+
+def _place(table: pd.DataFrame, kept: I64, hierarchy: Hierarchy) -> None:
+    """Write each kept row's clusters and distance."""
+    for number, clusters in enumerate(hierarchy.paths().T, start=1):
+        column = pd.array([pd.NA] * len(table), dtype="Int64")
+        column[kept] = clusters
+        table[f"cluster_l{number}"] = column
+    table.loc[kept, "distance"] = np.sqrt(hierarchy.squared_distances.astype(np.float64))
+
+
+def _sample(table: pd.DataFrame, kept: I64, hierarchy: Hierarchy, recipe: CurateRecipe) -> I64:
+    """Select among ``kept``, or weigh them."""
+    sampling = recipe.sampling
+    if not isinstance(sampling, Subset):
+        table.loc[kept, "weight"] = balanced_weights(hierarchy, 1.0 if sampling is None else sampling.balance)
+        return kept
+    asked = sampling.budget
+    budget = asked if isinstance(asked, int) else max(1, round(asked * len(table)))
+    sample = hierarchical_sample if sampling.over == "all_levels" else flat_sample
+    try:
+        chosen = kept[sample(hierarchy, budget, seed=recipe.seed, leaf=sampling.leaf)]
+    except UserError as error:
+        raise UserError(error.what, where="recipe.sampling", remedy=error.remedy) from None
+    _leave_out(table, np.setdiff1d(kept, chosen), "not_sampled")
+    return chosen
+
+
+def _leave_out(table: pd.DataFrame, rows: I64, reason: str) -> None:
+    table.loc[rows, "selected"] = False
+    table.loc[rows, "reason"] = reason
+
+
+def _kept(table: pd.DataFrame) -> I64:
+    return np.flatnonzero(table["selected"].to_numpy(bool))
