@@ -188,5 +188,6 @@ def folded(composition: Composition, at_most: int) -> Composition:
 def _patients(members: I64, patient: I64, n_groups: int) -> I64:
     """The number of known patients of each group [n_groups]; one with films in several counts in each."""
     known = patient >= 0
-    pairs = np.unique(np.stack([members[known], patient[known]]), axis=1)
-    return np.bincount(pairs[0], minlength=n_groups)
+    n_patients = int(patient.max(initial=0)) + 1
+    pairs = np.unique(members[known] * n_patients + patient[known])
+    return np.bincount(pairs // n_patients, minlength=n_groups)

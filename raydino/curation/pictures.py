@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raydino.artifacts.dataset import Dataset
+from raydino.curation.composition import Flags
 from raydino.curation.tree import Cluster, Sizes, Tree
 from raydino.data.films import unit_range
 from raydino.tracking import track
@@ -34,7 +35,7 @@ BLUE, ORANGE = COLOURS[:2]
 GREY = "#7b8794"
 
 
-def draw_sizes(sizes: Sizes, target: Path) -> None:
+def draw_sizes(sizes: Sizes, target: Path, *, noun: str = "film") -> None:
     """One level's clusters by rank, before and after, on log axes; the dashed line is an even selection."""
     n_clusters, n_films = len(sizes.before), int(sizes.after.sum())
     figure, axis = plt.subplots(figsize=(5.6, 3.7), constrained_layout=True)
@@ -48,7 +49,7 @@ def draw_sizes(sizes: Sizes, target: Path) -> None:
     if n_films:
         even = n_films / n_clusters
         axis.axhline(even, color=ORANGE, linestyle="--", linewidth=1.2, label="an even selection")
-    axis.set(xscale="log", yscale="log", xlabel="cluster, by size", ylabel="films")
+    axis.set(xscale="log", yscale="log", xlabel="cluster, by size", ylabel=f"{noun}s")
     axis.set_title(f"level {sizes.level}: {n_clusters:,} clusters", fontsize=11, loc="left")
     for scale, (low, high) in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
         scale.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
@@ -84,28 +85,32 @@ def jpeg(picture: Thumbnail) -> bytes:
 
 
 def draw_contact_sheet(
-    tree: Tree, selection_ids: Sequence[str], selected: npt.NDArray[np.bool_], pictures: Mapping[str, Thumbnail], target: Path
+    tree: Tree, ids: Sequence[str], selected: Flags, pictures: Mapping[str, Thumbnail], target: Path
 ) -> None:
     """The first clusters of the tree, one a row: the most central films, selected ones with a blue line below."""
     clusters = sorted(tree.shown, key=lambda cluster: -cluster.before)[:SHEET_ROWS]
     columns = max((len(cluster.central) for cluster in clusters), default=0)
+    inches = 0.98 * len(clusters) + 0.4
     figure, axes = plt.subplots(
-        len(clusters), columns + 1, figsize=(0.95 * columns + 2.1, 0.98 * len(clusters) + 0.35), squeeze=False,
-        width_ratios=[2.0, *[1.0] * columns],
-    )  # fmt: skip
-    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.3 / (0.98 * len(clusters) + 0.35), bottom=0.01, wspace=0.06)
+        len(clusters),
+        columns + 1,
+        figsize=(0.95 * columns + 1.6, inches),
+        squeeze=False,
+        width_ratios=[1.45, *[1.0] * columns],
+    )
+    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.4 / inches, bottom=0.1 / inches, wspace=0.06)
     for row, cluster in zip(axes, clusters, strict=True):
-        _draw_row(row, cluster, selection_ids, selected, pictures)
+        _draw_row(row, cluster, ids, selected, pictures)
     heading = f"{len(clusters)} of {tree.n_top:,} clusters, most central films first; a blue line: selected"
-    figure.suptitle(heading, fontsize=9, x=0.01, ha="left")
+    figure.suptitle(heading, fontsize=9, x=0.01, y=1 - 0.06 / inches, ha="left", va="top")
     save_figure(figure, target, dpi=110)
 
 
 def _draw_row(
     row: Sequence[Any],
     cluster: Cluster,
-    selection_ids: Sequence[str],
-    selected: npt.NDArray[np.bool_],
+    ids: Sequence[str],
+    selected: Flags,
     pictures: Mapping[str, Thumbnail],
 ) -> None:
     for axis in row:
@@ -113,7 +118,7 @@ def _draw_row(
     row[0].text(0, 0.62, f"cluster {cluster.index}", fontsize=9, weight="bold", va="center")
     row[0].text(0, 0.32, f"{cluster.before:,} → {cluster.after:,} films", fontsize=8, va="center")
     for axis, film in zip(row[1:], cluster.central, strict=False):
-        picture = pictures.get(selection_ids[film])
+        picture = pictures.get(ids[film])
         if picture is not None:
             axis.imshow(picture, cmap="gray", vmin=0, vmax=255)
         if selected[film]:

@@ -71,7 +71,7 @@ def write_report(
     pictures: dict[str, Thumbnail] = {}
     ids = [str(sample_id) for sample_id in selection["sample_id"]]
     for sizes in found.sizes:
-        draw_sizes(sizes, directory / f"sizes_l{sizes.level}.png")
+        draw_sizes(sizes, directory / f"sizes_l{sizes.level}.png", noun=found.noun)
     if dataset is not None and found.tree is not None:
         pictures = thumbnails(dataset, [ids[film] for film in _films(found.tree.shown)])
         draw_contact_sheet(found.tree, ids, found.pool.selected, pictures, directory / "clusters.png")
@@ -229,7 +229,7 @@ def render(
 
 
 def bar(ratio: float) -> str:
-    """The style of a ratio's bar: from the middle to the left (lost) or right (gained), a full side at a factor of 4."""
+    """The style of a ratio's bar: from the middle to the left (lost) or right (gained), a side being a factor of 4."""
     if not math.isfinite(ratio):
         return "width:0"
     length = 50.0 if ratio <= 0 else min(50.0, 25 * abs(math.log2(ratio)))

@@ -20,7 +20,7 @@ REASON_TITLES = {
     "leak": ("Leak", "nearly the same as one of a protected split"),
     "not_retrieved": ("Not retrieved", "not among the nearest to the queries"),
     "not_sampled": ("Not sampled", "passed over so that the clusters come out even"),
-    "selected": ("Selected", "what a pretraining reads"),
+    "selected": ("Selected", "for pretraining"),
 }
 _PLURALS = ("exact duplicates", "near duplicates", "leaks", "not retrieved", "not sampled")
 
@@ -74,7 +74,9 @@ def balance_sentence(top: Sizes | None, compositions: Sequence[Composition], nou
     parts = []
     if top is not None:
         before, after = top.even_before.kl, top.even_after.kl
-        moved = "more even than" if after < before - 0.005 else "less even than" if after > before + 0.005 else "as even as"
+        moved = (
+            "as even as" if abs(after - before) < 0.005 else "more even than" if after < before else "less even than"
+        )
         parts.append(
             f"over {count(len(top.before), 'cluster')} the selection is {moved} the pool "
             f"(KL to uniform {number(before, 3)} → {number(after, 3)} nats)"
@@ -115,9 +117,7 @@ def name_of(composition: Composition, group: Group) -> str:
 
 def group_sentence(name: str, group: Group) -> str:
     """One group's fate in counts, shares and patients."""
-    patients = (
-        f", of {group.patients_before:,} patients {group.patients_after:,} left" if group.patients_before else ""
-    )
+    patients = f", of {group.patients_before:,} patients {group.patients_after:,} left" if group.patients_before else ""
     return (
         f"{name[:1].upper()}{name[1:]}: {group.before:,} → {group.after:,} films{patients}; {_shares(group)} "
         f"(ratio {number(group.ratio)})"
