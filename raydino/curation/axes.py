@@ -5,6 +5,7 @@ The names and age bands are those of the bias audit, so that the two reports can
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -86,11 +87,14 @@ def age_axis(age_years: npt.NDArray[np.float64]) -> Axis:
 
 def column_axis(name: str, title: str, values: npt.NDArray[np.object_]) -> Axis:
     """The values [N] as they stand, trimmed, the largest group first; null, empty and "unknown" are UNKNOWN."""
-    texts = np.array([_group_of(value) for value in values], dtype=object)
-    counts = pd.Series(texts).value_counts()
-    groups = sorted((str(group) for group in counts.index if group != UNKNOWN), key=lambda g: (-int(counts[g]), g))
+    codes, spellings = pd.factorize(values, use_na_sentinel=False)
+    named = [_group_of(spelling) for spelling in spellings]
+    counts: Counter[str] = Counter()
+    for spelled, n in zip(named, np.bincount(codes, minlength=len(named)), strict=True):
+        counts[spelled] += int(n)
+    groups = sorted((group for group in counts if group != UNKNOWN), key=lambda group: (-counts[group], group))
     place = {group: k for k, group in enumerate([*groups, UNKNOWN])}
-    members = np.array([place[text] for text in texts], np.int64)
+    members = np.array([place[group] for group in named], np.int64)[codes]
     return Axis(name, title, (*groups, UNKNOWN), np.arange(len(values)), members)
 
 

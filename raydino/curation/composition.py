@@ -166,9 +166,12 @@ def compose(axis: Axis, pool: Pool) -> Composition:
 
 
 def folded(composition: Composition, at_most: int) -> Composition:
-    """The same with the smallest known groups added up into one row where there are more than ``at_most``."""
+    """The same with the smallest known groups added up into one row where there are more than ``at_most``.
+
+    Groups that share films would not add up, so an axis that is not exclusive comes back whole.
+    """
     known = [group for group in composition.groups if group.name != UNKNOWN]
-    if len(known) <= at_most:
+    if len(known) <= at_most or not composition.exclusive:
         return composition
     kept = set(sorted(known, key=lambda group: (-group.before, group.name))[: at_most - 1])
     small = [group for group in known if group not in kept]
@@ -189,5 +192,6 @@ def _patients(members: I64, patient: I64, n_groups: int) -> I64:
     """The number of known patients of each group [n_groups]; one with films in several counts in each."""
     known = patient >= 0
     n_patients = int(patient.max(initial=0)) + 1
-    pairs = np.unique(members[known] * n_patients + patient[known])
-    return np.bincount(pairs // n_patients, minlength=n_groups)
+    pairs = np.sort(members[known] * n_patients + patient[known])  # np.unique hashes, much slower on millions
+    distinct = pairs[np.diff(pairs, prepend=-1) > 0]
+    return np.bincount(distinct // n_patients, minlength=n_groups)

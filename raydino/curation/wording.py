@@ -22,7 +22,7 @@ REASON_TITLES = {
     "not_sampled": ("Not sampled", "passed over so that the clusters come out even"),
     "selected": ("Selected", "for pretraining"),
 }
-_PLURALS = ("exact duplicates", "near duplicates", "leaks", "not retrieved", "not sampled")
+_COUNTED = ("exact_duplicate", "near_duplicate", "leak")  # reasons that are nouns
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -63,10 +63,13 @@ def fate_sentence(pool: Pool, reasons: Mapping[str, int], noun: str) -> str:
     n_left = n_pool - n_selected
     if not n_left:
         return f"{head} and none left out."
-    why = [
-        f"{reasons[reason]:,} {words}" for reason, words in zip(REASONS, _PLURALS, strict=True) if reasons.get(reason)
-    ]
+    why = [_because(reason, reasons[reason]) for reason in REASONS if reasons.get(reason)]
     return f"{head} and {n_left:,} left out: {joined(why)}."
+
+
+def _because(reason: str, n: int) -> str:
+    words = REASON_TITLES[reason][0].lower()
+    return count(n, words) if reason in _COUNTED else f"{n:,} {words}"
 
 
 def balance_sentence(top: Sizes | None, compositions: Sequence[Composition], noun: str) -> str:
