@@ -35,7 +35,7 @@ SHOWN_GROUPS = 20  # rows of one axis; the smallest are added up in the last
 
 
 @dataclass(frozen=True)
-class Findings:
+class Tally:
     """All that the page says, before it is laid out."""
 
     pool: Pool
@@ -67,7 +67,7 @@ def write_report(
     """
     selection = selection.reset_index(drop=True)
     _require_consistent(selection, hierarchy, embeddings_ids)
-    found = find(selection, hierarchy, dataset)
+    found = tally(selection, hierarchy, dataset)
     pictures: dict[str, Thumbnail] = {}
     ids = [str(sample_id) for sample_id in selection["sample_id"]]
     for sizes in found.sizes:
@@ -81,7 +81,7 @@ def write_report(
     (directory / "report.html").write_text(page, encoding="utf-8")
 
 
-def find(selection: pd.DataFrame, hierarchy: Hierarchy | None, dataset: Dataset | None) -> Findings:
+def tally(selection: pd.DataFrame, hierarchy: Hierarchy | None, dataset: Dataset | None) -> Tally:
     """Count everything."""
     ids = list(selection["sample_id"])
     selected = selection["selected"].to_numpy(bool)
@@ -97,7 +97,7 @@ def find(selection: pd.DataFrame, hierarchy: Hierarchy | None, dataset: Dataset 
     reasons = {reason: int(counts.get(reason, 0)) for reason in REASONS}
     sizes = level_sizes(selection)
     tree = grow_tree(selection, sizes, hierarchy)
-    return Findings(pool, "item" if dataset is None else "film", reasons, sizes, tree, compositions, labels)
+    return Tally(pool, "item" if dataset is None else "film", reasons, sizes, tree, compositions, labels)
 
 
 def _require_consistent(selection: pd.DataFrame, hierarchy: Hierarchy | None, embeddings_ids: Sequence[str]) -> None:
@@ -122,7 +122,7 @@ def _films(clusters: Sequence[Cluster]) -> Iterator[int]:
         yield from _films(cluster.children)
 
 
-def funnel(found: Findings) -> list[dict[str, Any]]:
+def funnel(found: Tally) -> list[dict[str, Any]]:
     """One row a reason in the order of the work, then what was selected; ``left`` counts what remains after each."""
     left, rows = len(found.pool.selected), []
     for reason, n in found.reasons.items():
@@ -131,7 +131,7 @@ def funnel(found: Findings) -> list[dict[str, Any]]:
     return [*rows, {"reason": "selected", "n": left, "left": left}]
 
 
-def report_values(found: Findings, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+def report_values(found: Tally, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
     """The page's figures as JSON types; a figure that does not exist is null."""
     pool = found.pool
     everyone = np.arange(len(pool.selected))
@@ -162,17 +162,20 @@ def _composition(composition: Composition) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """``value`` in JSON's (and YAML's) own types."""
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value if isinstance(value, int | None) else str(value)
+    return value if isinstance(value, int | None) else str(value)
 
 
 def render(
-    found: Findings,
+    found: Tally,
     ids: Sequence[str],
     pictures: Mapping[str, Thumbnail],
     directory: Path,

@@ -17,9 +17,9 @@ LEAST_SHARE = 0.01  # of the pool: a group of less is not named as having lost o
 REASON_TITLES = {
     "exact_duplicate": ("Exact duplicate", "the same as one that stays"),
     "near_duplicate": ("Near duplicate", "nearly the same as one that stays"),
-    "leak": ("Leak", "nearly the same as one of a protected split"),
-    "not_retrieved": ("Not retrieved", "not among the nearest to the queries"),
-    "not_sampled": ("Not sampled", "passed over so that the clusters come out even"),
+    "leak": ("Leak", "linked by near duplicates to a protected split"),
+    "not_retrieved": ("Not retrieved", "not near enough to the queries"),
+    "not_sampled": ("Not sampled", "beyond the budget of the sampling"),
     "selected": ("Selected", "for pretraining"),
 }
 _COUNTED = ("exact_duplicate", "near_duplicate", "leak")  # reasons that are nouns

@@ -23,7 +23,7 @@ def test_a_film_lies_whole_in_the_middle(dtype):
     picture = pictures["known"]
     assert picture.shape == (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     quarter = THUMBNAIL_SIDE // 4
-    assert (picture[:, quarter:-quarter] == pytest.approx(127, abs=1)).all()
+    assert set(np.unique(picture[:, quarter:-quarter])) <= {127, 128}
     assert (picture[:, :quarter] == 0).all()
     assert (picture[:, -quarter:] == 0).all()
     back = cv2.imdecode(np.frombuffer(jpeg(picture), np.uint8), cv2.IMREAD_UNCHANGED)
