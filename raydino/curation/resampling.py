@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raydino.config import Config
+from raydino.curation.fair_shares import first_of_each, order_key
 from raydino.curation.kmeans import F32, I64, Clusters, Vectors, kmeans, nearest
 from raydino.curation.newest import Newest
-from raydino.curation.shares import first_of_each, order_key
 
 _BLOCK_ROWS = 8192
 _IN_MEMORY_BYTES = 1 << 30  # larger subsets lie in a file
