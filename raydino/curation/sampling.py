@@ -1,8 +1,8 @@
 """A balanced subset of a hierarchy's vectors, or balanced weights to draw batches with (Vo et al. 2405.15613, §3).
 
-The budget comes down from the top, at each cluster in fair shares to its children (fair_shares.py), so that a kind of film
-counts by its place among the clusters and not by how often it was taken. A hard subset throws films away, which can
-cost more than balance gains (Chen et al. 2503.18709, in pathology); weights keep them all.
+The budget comes down from the top, at each cluster in fair shares to its children (fair_shares.py), so that a kind of
+film counts by its place among the clusters and not by how often it was taken. A hard subset throws films away, which
+can cost more than balance gains (Chen et al. 2503.18709, in pathology); weights keep them all.
 """
 
 from __future__ import annotations
