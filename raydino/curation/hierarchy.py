@@ -85,8 +85,7 @@ def cluster_counts(levels: Sequence[LevelRecipe], n_vectors: int) -> list[int]:
         raise UserError("a hierarchy of no levels", remedy="one level or more")
     counts: list[int] = []
     for number, recipe in enumerate(levels, start=1):
-        asked = recipe.n_clusters
-        counts.append(asked if isinstance(asked, int) else max(1, round(asked * n_vectors)))
+        counts.append(recipe.clusters_of(n_vectors))
         if number > 1:
             _require_fewer(number, counts[-1], counts[-2])
         elif counts[0] > n_vectors:

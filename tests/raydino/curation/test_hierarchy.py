@@ -151,11 +151,19 @@ def test_an_error_of_a_clustering_names_its_level() -> None:
 
 def test_shares_are_of_the_vectors_at_the_bottom() -> None:
     assert cluster_counts(recipes(0.05, 0.005, 0.00001), 20_000) == [1000, 100, 1]
+    assert cluster_counts(recipes(100.0, 1), 20_000) == [100, 1]
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("n_clusters", 0), ("n_clusters", 1.5), ("n_clusters", -0.1), ("sample_size", 0), ("sample", "nearest")],
+    [
+        ("n_clusters", 0),
+        ("n_clusters", 1.5),
+        ("n_clusters", -0.1),
+        ("n_clusters", float("inf")),
+        ("sample_size", 0),
+        ("sample", "nearest"),
+    ],
 )
 def test_a_recipe_with_a_wrong_value_names_the_field(field: str, value: object) -> None:
     with pytest.raises(UserError, match=field):
