@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    n_vectors, n_heaps, n_seeds = (4000, 40, 2) if options.quick else (20_000, 100, options.seeds)
+    n_vectors, n_heaps, n_seeds = (4000, 40, 2) if options.quick else (10_000, 60, options.seeds)
     start = time.perf_counter()
     found = [shares_of_heaps(seed, n_vectors, n_heaps) for seed in range(n_seeds)]
     print(f"{n_vectors:,} vectors of {n_heaps} heaps, a tenth is sampled, {n_seeds} seeds: mean (lowest to highest)")
