@@ -19,6 +19,7 @@ from raydino.curation.parts import clustered_in_parts
 from raydino.curation.resampling import LevelRecipe, Task, resampled_kmeans
 from raydino.errors import UserError
 from raydino.tracking import progress_bar
+from raydino.train.distributed import is_main
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def build(vectors: Vectors, levels: Sequence[LevelRecipe], *, seed: int, work: P
         work.mkdir(parents=True, exist_ok=True)
     built: list[Level] = []
     below, squared_distances = vectors, np.empty(0, np.float32)
-    with progress_bar() as bar:
+    with progress_bar(shown=is_main()) as bar:
         for number, (recipe, count) in enumerate(zip(levels, counts, strict=True), start=1):
             if built:
                 _require_fewer(number, count, len(below))  # the empty ones are gone
@@ -84,8 +85,7 @@ def cluster_counts(levels: Sequence[LevelRecipe], n_vectors: int) -> list[int]:
         raise UserError("a hierarchy of no levels", remedy="one level or more")
     counts: list[int] = []
     for number, recipe in enumerate(levels, start=1):
-        asked = recipe.n_clusters
-        counts.append(asked if isinstance(asked, int) else max(1, round(asked * n_vectors)))
+        counts.append(recipe.clusters_of(n_vectors))
         if number > 1:
             _require_fewer(number, counts[-1], counts[-2])
         elif counts[0] > n_vectors:

@@ -1,8 +1,8 @@
 """A first level in several parts, for more clusters than one k-means can find.
 
 The parts are the clusters of a small k-means, so each is a region with films alike, and each is clustered by itself.
-K comes to the parts in fair shares (shares.py): as many for a rare region as for a common one, as long as it has the
-vectors. That is what balance wants, and the work stays N × K / parts however uneven the parts are.
+K comes to the parts in fair shares (fair_shares.py): as many for a rare region as for a common one, as long as it has
+the vectors. That is what balance wants, and the work stays N × K / parts however uneven the parts are.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import hashlib
 
 import numpy as np
 
+from raydino.curation.fair_shares import fair_shares
 from raydino.curation.kmeans import I64, Clusters, Vectors
 from raydino.curation.resampling import LevelRecipe, Task, gathered, resampled_kmeans
-from raydino.curation.shares import fair_shares
 from raydino.errors import UserError
 
 

@@ -10,15 +10,15 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, field_validator
 
 from raydino.config import Config
+from raydino.curation.fair_shares import first_of_each, order_key
 from raydino.curation.kmeans import F32, I64, Clusters, Vectors, kmeans, nearest
 from raydino.curation.newest import Newest
-from raydino.curation.shares import first_of_each, order_key
 
 _BLOCK_ROWS = 8192
 _IN_MEMORY_BYTES = 1 << 30  # larger subsets lie in a file
@@ -27,13 +27,23 @@ _IN_MEMORY_BYTES = 1 << 30  # larger subsets lie in a file
 class LevelRecipe(Config):
     """How one level of a hierarchy is clustered."""
 
-    # An int, or as a float the share of the number of vectors at the bottom: 0.05 is one cluster for 20 of them.
-    n_clusters: PositiveInt | Annotated[float, Field(gt=0, lt=1)]
+    n_clusters: int | float  # below 1: a share of the vectors at the bottom; 0.05 is one cluster for 20 of them
     n_resamplings: NonNegativeInt = 10
     sample_size: PositiveInt | None = None  # vectors of each cluster; null: half of the mean cluster's
     sample: Literal["closest", "random"] = "closest"
     n_iterations: PositiveInt = 50
     n_parts: PositiveInt = 1  # that are clustered apart, where one k-means would be too large (parts.py)
+
+    @field_validator("n_clusters")
+    @classmethod
+    def _is_count_or_share(cls, value: int | float) -> int | float:
+        if not (0 < value < 1 or (value >= 1 and value % 1 == 0)):
+            raise ValueError("neither a number of clusters nor, between 0 and 1, a share of the vectors")
+        return value
+
+    def clusters_of(self, n_vectors: int) -> int:
+        """K of this level in a hierarchy of ``n_vectors``."""
+        return max(1, round(self.n_clusters * n_vectors)) if self.n_clusters < 1 else int(self.n_clusters)
 
 
 @dataclass(frozen=True)

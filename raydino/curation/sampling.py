@@ -1,8 +1,8 @@
 """A balanced subset of a hierarchy's vectors, or balanced weights to draw batches with (Vo et al. 2405.15613, §3).
 
-The budget comes down from the top, at each cluster in fair shares to its children (shares.py), so that a kind of film
-counts by its place among the clusters and not by how often it was taken. A hard subset throws films away, which can
-cost more than balance gains (Chen et al. 2503.18709, in pathology); weights keep them all.
+The budget comes down from the top, at each cluster in fair shares to its children (fair_shares.py), so that a kind of
+film counts by its place among the clusters and not by how often it was taken. A hard subset throws films away, which
+can cost more than balance gains (Chen et al. 2503.18709, in pathology); weights keep them all.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from raydino.curation.fair_shares import Pick, fair_shares, first_of_each, order_key
 from raydino.curation.hierarchy import Hierarchy
 from raydino.curation.kmeans import I64
-from raydino.curation.shares import Pick, fair_shares, first_of_each, order_key
 from raydino.errors import UserError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def random_hierarchy(seed: int) -> Hierarchy:
     counts = sorted({int(n) for n in rng.integers(1, 400, rng.integers(2, 6))}, reverse=True) or [1]
     counts = counts if len(counts) > 1 else [counts[0] + 1, counts[0]]
     levels = []
-    for below, count in zip(counts, counts[1:], strict=False):
+    for below, count in pairwise(counts):
         tail = np.minimum((rng.pareto(1.0, below - count) * 2).astype(np.int64), count - 1)
         parents = rng.permutation(np.concatenate([np.arange(count), tail]))
         levels.append(Level(np.zeros((count, 2), np.float32), parents))

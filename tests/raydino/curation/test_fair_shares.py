@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raydino.curation.shares import fair_shares, first_of_each, order_key
+from raydino.curation.fair_shares import fair_shares, first_of_each, order_key
 
 
 def largest_cap(sizes: list[int], budget: int) -> int:
