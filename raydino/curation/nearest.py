@@ -110,17 +110,30 @@ class Search:
         """As ``nearest``, for those rows only that may lie nearer than ``squared`` [n]: the rows, and their centroid."""
         return self._decide(block, *self._candidates(block, squared))
 
+    def squared(self, block: Tensor) -> Tensor:
+        """About the squared distances of ``block`` [n, D] to all centroids [n, K]; n may be larger than ``block_rows``."""
+        parts = []
+        for part in block.split(self.block_rows):
+            centred = self._product(part)
+            scores = self._scores[: len(part), : len(self.centroids)].float()
+            parts.append((centred.square().sum(1, keepdim=True) - 2 * scores).clamp_(min=0))
+        return torch.cat(parts)
+
+    def _product(self, block: Tensor) -> Tensor:
+        """Leaves the scores of ``block`` in ``_scores``, and what went into them in ``_block``; returns it centred."""
+        centred = block - self.origin
+        operand = self._block[: len(block)]
+        operand[:, : block.shape[1]] = centred
+        torch.mm(operand, self._operand.T, out=self._scores[: len(block)])
+        return centred
+
     def _candidates(self, block: Tensor, squared: Tensor | None) -> tuple[Tensor, Tensor]:
         """Pairs (row, centroid), by row, that may be the nearest, and nearer than ``squared``: rows [P], centroids [P]."""
         n, dim = block.shape
-        operand, scores = self._block[:n], self._scores[:n]
-        centred = block - self.origin
-        operand[:, :dim] = centred
+        centred = self._product(block)
         norm = torch.linalg.vector_norm(centred, dim=1)
-        rounding = torch.linalg.vector_norm(centred - operand[:, :dim], dim=1)
-        torch.mm(operand, self._operand.T, out=scores)
-
-        grouped = scores.view(n, self._group, -1)  # strided groups: their maximum is taken whole registers at a time
+        rounding = torch.linalg.vector_norm(centred - self._block[:n, :dim], dim=1)
+        grouped = self._scores[:n].view(n, self._group, -1)  # strided groups: their maximum is taken whole registers at a time
         best = grouped.amax(1)
         top = best.amax(1).float()
         error = rounding * self._norm + (norm + rounding) * self._rounding

@@ -1,10 +1,13 @@
-"""k-means++ seeding (Arthur & Vassilvitskii 2007) at the speed of matrix products.
+"""Greedy k-means++ seeding (Arthur & Vassilvitskii 2007) at the speed of matrix products.
 
 k-means++ draws each seed with a probability proportional to D², the squared distance to the nearest seed so far, and so
-must bring D² up to date after every draw. Here many seeds are drawn at once from a D² that is out of date, and each is
-accepted with probability D² now / D² then, where "now" counts the seeds accepted a moment ago. As D² only falls, this is
-rejection sampling: the seeds accepted have the very distribution of k-means++, drawn one by one. Then one product brings
-D² up to date for all of them, and one pass over the vectors serves up to a thousand seeds.
+must bring D² up to date after every draw. Here many rows are drawn at once from a D² that is out of date, and each is
+accepted with probability D² now / D² then, where "now" counts the seeds chosen a moment ago. As D² only falls, this is
+rejection sampling: the rows accepted have the very distribution of k-means++, drawn one by one. Then one product brings
+D² up to date for all seeds of a round, and one pass over the vectors serves hundreds of them.
+
+The greedy variant makes a seed of that one of several accepted rows which lowers the sum of D² most. Which one that is, a
+sample of the vectors (the jury) tells well enough.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from raydino.curation.nearest import F32, I64, Search, Vectors, blocks, origin_o
 from raydino.curation.shares import Share
 from raydino.errors import UserError
 
-_DRAWS = (64, 1024)  # in a round, at least and at most; between them as many as there are seeds
+_TRIALS = 4  # rows accepted for one seed
+_SEEDS = (64, 512)  # of a round where no row is refused, at least and at most; between them as many as there are already
+_JURY = 16384  # vectors of the jury, at most; and at most eight a seed
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ def plus_plus(
     assignment = np.zeros(len(share), np.int64)
     squared = np.full(len(share), np.finfo(np.float32).max / 4, np.float32)
     origin = origin_of(vectors, device)
+    jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY, 8 * n_seeds), replace=False))
+    to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), origin)
     n_chosen = 0
     while True:
         seeds = np.asarray(vectors[chosen[-1]], np.float32)
@@ -48,13 +55,19 @@ def plus_plus(
         n_chosen += len(seeds)
         if n_chosen == n_seeds:
             return Seeds(np.concatenate(chosen), assignment)
-        n_draws = int(np.clip(n_chosen, *_DRAWS))
-        chosen.append(_draw(vectors, share.whole(squared), n_draws, rng)[: n_seeds - n_chosen])
-        if len(chosen[-1]) == 0:
+        then = share.whole(squared)
+        rows = _draw(then, _TRIALS * int(np.clip(n_chosen, *_SEEDS)), rng)
+        if len(rows) == 0:
             raise UserError(
                 f"{n_seeds} clusters were asked for, and there are {n_chosen} distinct vectors",
                 remedy="ask for fewer clusters",
             )
+        drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32)).to(device)
+        between = torch.cdist(drawn - origin, drawn - origin).square_().cpu().numpy()
+        between[rows[:, None] == rows] = 0  # not only nearly
+        ratings = to_jury.squared(drawn).cpu().numpy()
+        accepted = _choose(then[rows], between, then[jury], ratings, rng.random(len(rows)))
+        chosen.append(rows[accepted[: n_seeds - n_chosen]])
 
 
 def _bring_up_to_date(
@@ -79,26 +92,30 @@ def _bring_up_to_date(
         assignment[places] = first + seed[better].cpu().numpy()
 
 
-def _draw(vectors: Vectors, squared: F32, n_draws: int, rng: np.random.Generator) -> I64:
-    """Rows accepted of ``n_draws`` draws with probability proportional to ``squared`` [N]; none if all are 0."""
+def _draw(squared: F32, n: int, rng: np.random.Generator) -> I64:
+    """``n`` rows with probability proportional to ``squared`` [N]; none if all are 0."""
     mass = np.cumsum(squared, dtype=np.float64)
     if mass[-1] == 0:
         return np.empty(0, np.int64)
-    rows = np.searchsorted(mass, rng.random(n_draws) * mass[-1], side="right")
-    rows = np.minimum(rows, np.searchsorted(mass, mass[-1]))  # a product that was rounded up to the whole mass
-    drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32))
-    between = torch.cdist(drawn, drawn, compute_mode="donot_use_mm_for_euclid_dist").square_().numpy()
-    return rows[_accept(squared[rows], between, rng.random(n_draws))]
+    rows = np.searchsorted(mass, rng.random(n) * mass[-1], side="right")
+    return np.minimum(rows, np.searchsorted(mass, mass[-1]))  # a product may have been rounded up to the whole mass
 
 
-def _accept(
-    then: npt.NDArray[np.floating], between: npt.NDArray[np.floating], uniform: npt.NDArray[np.floating]
-) -> list[int]:
-    """Of draws in order those that k-means++ accepts: D² ``then`` [m], squared distances ``between`` them [m, m]."""
-    now = then.copy()
-    accepted = []
+def _choose(then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArray[np.float64]) -> list[int]:
+    """The seeds among m rows drawn in this order with probability proportional to D² ``then`` [m].
+
+    ``between`` [m, m] are their squared distances, ``to_jury`` [m, n] those to a sample of vectors with D² ``jury`` [n].
+    """
+    now, jury = then.copy(), jury.copy()
+    chosen: list[int] = []
+    trials: list[int] = []
     for i in range(len(then)):
         if uniform[i] * then[i] < now[i]:
-            accepted.append(i)
-            np.minimum(now, between[i], out=now)
-    return accepted
+            trials.append(i)
+        if len(trials) == _TRIALS or (i == len(then) - 1 and not chosen):
+            best = min(trials, key=lambda trial: float(np.minimum(jury, to_jury[trial]).sum()))
+            np.minimum(now, between[best], out=now)
+            np.minimum(jury, to_jury[best], out=jury)
+            chosen.append(best)
+            trials = []
+    return chosen
