@@ -154,7 +154,8 @@ class _Lloyd:
         before = self.assignment[rows]
         moved = np.flatnonzero(before != clusters)
         if len(moved):
-            self.sums.move(block[torch.from_numpy(moved)].cpu().numpy(), before[moved], clusters[moved])
+            vectors = block.index_select(0, torch.from_numpy(moved).to(block.device))
+            self.sums.move(vectors, torch.from_numpy(before[moved]), torch.from_numpy(clusters[moved]))
             self.assignment[rows] = clusters
         return len(moved)
 
@@ -164,7 +165,7 @@ class _Lloyd:
         on_device = torch.from_numpy(centroids).to(self.device)
         for rows, block in blocks(self.vectors, self.share.rows, _ROWS, self.device):
             mine = self.share.local(rows)
-            own = on_device[torch.from_numpy(self.assignment[mine]).to(self.device)]
+            own = on_device.index_select(0, torch.from_numpy(self.assignment[mine]).to(self.device))
             squared[mine] = squared_distances(block, own).cpu().numpy()
         return squared
 

@@ -27,7 +27,7 @@ I64 = npt.NDArray[np.int64]
 
 _SCORES = 2**22  # scores of a block: 8 MB in bf16, so that they stay in the cache …
 _ROWS = (256, 4096)  # … with this many vectors, at least and at most
-_PAIRS = 2**14  # exact distances at a time
+_PAIRS = 512  # exact distances at a time
 _GROUP = 32  # centroids that are looked through together, at most
 _LANES = 64  # groups come in multiples of this: else torch takes their maximum ten times as slowly
 _BIAS = 3  # columns that carry -|c|²/2 in parts: three bf16 numbers hold a float32
@@ -50,7 +50,7 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     for rows, block in blocks(vectors, slice(0, len(vectors)), search.block_rows, target):
         found = search.nearest(block)
         index[rows] = found.cpu().numpy()
-        squared[rows] = squared_distances(block, search.centroids[found]).cpu().numpy()
+        squared[rows] = squared_distances(block, search.centroids.index_select(0, found)).cpu().numpy()
     return index, squared
 
 
@@ -112,12 +112,11 @@ class Search:
 
     def squared(self, block: Tensor) -> Tensor:
         """About the squared distances of ``block`` [n, D] to all centroids [n, K]; n may be larger than ``block_rows``."""
-        parts = []
-        for part in block.split(self.block_rows):
-            centred = self._product(part)
-            scores = self._scores[: len(part), : len(self.centroids)].float()
-            parts.append((centred.square().sum(1, keepdim=True) - 2 * scores).clamp_(min=0))
-        return torch.cat(parts)
+        result = block.new_empty((len(block), len(self.centroids)))
+        for part, out in zip(block.split(self.block_rows), result.split(self.block_rows), strict=True):
+            norm = self._product(part).square().sum(1, keepdim=True)
+            torch.sub(norm, self._scores[: len(part), : len(self.centroids)], alpha=2, out=out)
+        return result
 
     def _product(self, block: Tensor) -> Tensor:
         """Leaves the scores of ``block`` in ``_scores``, and what went into them in ``_block``; returns it centred."""
@@ -165,4 +164,5 @@ class Search:
         return found, result
 
     def _exact(self, block: Tensor, rows: Tensor, candidates: Tensor) -> Tensor:
-        return (block[rows].double() - self.centroids[candidates].double()).square_().sum(1)
+        left, right = block.index_select(0, rows).double(), self.centroids.index_select(0, candidates).double()
+        return left.sub_(right).square_().sum(1)

@@ -85,7 +85,7 @@ def _bring_up_to_date(
         mine = share.local(rows)
         before = torch.from_numpy(squared[mine]).to(origin.device)
         near, seed = search.nearer(block, before)
-        now = squared_distances(block[near], search.centroids[seed])
+        now = squared_distances(block.index_select(0, near), search.centroids.index_select(0, seed))
         better = now < before[near]
         places = mine.start + near[better].cpu().numpy()
         squared[places] = now[better].cpu().numpy()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_array
+import torch
+from torch import Tensor
 
-from raydino.curation.nearest import F32, I64
-from raydino.curation.shares import total
+from raydino.train.distributed import all_sum
 
 _MANTISSA = 51  # bits of a float64's 53 that a sum may take
 
@@ -23,26 +22,24 @@ class ExactSums:
     """
 
     def __init__(self, n_clusters: int, dim: int, largest: float) -> None:
-        step = 2.0 ** (math.frexp(max(largest, np.finfo(np.float32).tiny))[1] - _MANTISSA)
+        step = 2.0 ** (math.frexp(max(largest, float(np.finfo(np.float32).tiny)))[1] - _MANTISSA)
         self._rounder = 1.5 * 2.0**52 * step  # x + this - this is x on the grid
-        self._values = np.zeros((n_clusters, dim))
-        self._counts = np.zeros(n_clusters, np.int64)
-        self.values, self.counts = self._values, self._counts
+        self._values = torch.zeros((n_clusters, dim), dtype=torch.float64)
+        self._counts = torch.zeros(n_clusters, dtype=torch.int64)
+        self.gather()
 
-    def move(self, vectors: F32, before: I64, after: I64) -> None:
+    def move(self, vectors: Tensor, before: Tensor, after: Tensor) -> None:
         """Take ``vectors`` [n, D] out of the clusters ``before`` [n], -1 for none, and add them to ``after`` [n]."""
-        on_grid = (vectors.astype(np.float64) + self._rounder) - self._rounder
-        for clusters, sign in ((before, -1), (after, 1)):
-            inside = clusters >= 0
-            found, place = np.unique(clusters[inside], return_inverse=True)
-            self._values[found] += sign * (_one_hot(place, len(found)).T @ on_grid[inside])
-            self._counts += sign * np.bincount(clusters[inside], minlength=len(self._counts))
+        on_grid = vectors.cpu().double().add_(self._rounder).sub_(self._rounder)
+        self._add(on_grid, after, 1)
+        inside = before >= 0
+        if inside.any():
+            self._add(on_grid[inside].neg_(), before[inside], -1)
+
+    def _add(self, on_grid: Tensor, clusters: Tensor, each: int) -> None:
+        self._values.index_put_((clusters,), on_grid, accumulate=True)
+        self._counts.index_put_((clusters,), torch.tensor(each), accumulate=True)
 
     def gather(self) -> None:
         """Add up what all processes have; each must call it."""
-        self.values, self.counts = total(self._values), total(self._counts)
-
-
-def _one_hot(place: npt.NDArray[np.intp], n: int) -> csr_array:
-    """[len(place), n], with a 1 in each row."""
-    return csr_array((np.ones(len(place)), place, np.arange(len(place) + 1)), shape=(len(place), n))
+        self.values, self.counts = all_sum(self._values).numpy(), all_sum(self._counts).numpy()
