@@ -132,12 +132,12 @@ class Search:
         centred = self._product(block)
         norm = torch.linalg.vector_norm(centred, dim=1)
         rounding = torch.linalg.vector_norm(centred - self._block[:n, :dim], dim=1)
-        grouped = self._scores[:n].view(n, self._group, -1)  # strided groups: their maximum is taken whole registers at a time
-        best = grouped.amax(1)
-        top = best.amax(1).float()
+        grouped = self._scores[:n].view(n, self._group, -1)  # strided, so that maxima are taken whole registers at a time
         error = rounding * self._norm + (norm + rounding) * self._rounding
         error += (dim + _BIAS) * _ACCUMULATION * (norm + self._norm) * self._norm
         unit = torch.finfo(self._dtype).eps if self._dtype != torch.float32 else 0.0  # the result is rounded as well
+        best = _group_maxima(grouped, 3 * error)
+        top = best.amax(1).float()
         least = top - 2 * error - 1.02 * unit * (top.abs() + 2 * error)
         if squared is not None:
             enough = (norm.square() - squared) / 2
@@ -150,19 +150,36 @@ class Search:
     def _decide(self, block: Tensor, rows: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """The rows that have candidates, ascending, and of each the nearest, the lowest on ties."""
         found, place, count = torch.unique_consecutive(rows, return_inverse=True, return_counts=True)
-        several = (count > 1)[place].nonzero()[:, 0]
-        result = candidates.new_empty(len(found))
-        result[place] = candidates
-        if len(several) == 0:
-            return found, result
-        exact = torch.cat([self._exact(block, rows[p], candidates[p]) for p in several.split(_PAIRS)])
-        place, candidates = place[several], candidates[several]
-        least = exact.new_full((len(found),), torch.inf).scatter_reduce_(0, place, exact, "amin")
-        tied = exact == least[place]
-        result[place] = len(self.centroids)
-        result.scatter_reduce_(0, place[tied], candidates[tied], "amin")
-        return found, result
+        # float32 leaves few pairs to float64: a sum of D squares is off by less than D + 3 roundings.
+        for dtype, slack in ((torch.float32, 2 * (block.shape[1] + 3) * 2.0**-24), (torch.float64, 0.0)):
+            several = (count > 1).index_select(0, place).nonzero()[:, 0]
+            if len(several) == 0:
+                break
+            squared = torch.cat([self._between(block, rows[p], candidates[p], dtype) for p in several.split(_PAIRS)])
+            least = squared.new_full((len(found),), torch.inf)
+            least.scatter_reduce_(0, place[several], squared, "amin")
+            kept = torch.ones_like(place, dtype=torch.bool)
+            kept[several] = squared <= (1 + slack) * least[place[several]]
+            rows, candidates, place = rows[kept], candidates[kept], place[kept]
+            count = torch.bincount(place, minlength=len(found))
+        lowest = candidates.new_full((len(found),), len(self.centroids))
+        return found, lowest.scatter_reduce_(0, place, candidates, "amin")
 
-    def _exact(self, block: Tensor, rows: Tensor, candidates: Tensor) -> Tensor:
-        left, right = block.index_select(0, rows).double(), self.centroids.index_select(0, candidates).double()
-        return left.sub_(right).square_().sum(1)
+    def _between(self, block: Tensor, rows: Tensor, candidates: Tensor, dtype: torch.dtype) -> Tensor:
+        left, right = block.index_select(0, rows), self.centroids.index_select(0, candidates)
+        return squared_distances(left.to(dtype), right.to(dtype))
+
+
+def _group_maxima(grouped: Tensor, positive: Tensor) -> Tensor:
+    """The maxima of ``grouped`` [n, g, G] over g: [n, G], of which those below ``positive`` [n] >= 0 may be wrong.
+
+    Unless a row has none above. bf16 numbers above 0 stand in the order of their bits, and of integers torch takes maxima
+    many times faster.
+    """
+    if grouped.dtype != torch.bfloat16:
+        return grouped.amax(1)
+    best = grouped.view(torch.int16).amax(1).view(torch.bfloat16)
+    low = (best.view(torch.int16).amax(1).view(torch.bfloat16) <= positive).nonzero()[:, 0]
+    if len(low):
+        best[low] = grouped.index_select(0, low).amax(1)
+    return best

@@ -23,7 +23,7 @@ from raydino.curation.shares import Share
 from raydino.errors import UserError
 
 _TRIALS = 4  # rows accepted for one seed
-_SEEDS = (64, 512)  # of a round where no row is refused, at least and at most; between them as many as there are already
+_SEEDS = (128, 512)  # of a round where no row is refused, at least and at most; between them as many as there are already
 _JURY = 16384  # vectors of the jury, at most; and at most eight a seed
 
 
