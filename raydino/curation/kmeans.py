@@ -1,15 +1,30 @@
-"""k-means over vectors that may be larger than memory (Lloyd's algorithm)."""
+"""k-means over vectors that may be larger than memory (Lloyd 1982), seeded as k-means++.
+
+A function of its arguments alone: each vector goes to the nearest centroid as float64 sees it (``nearest``), and sums are
+exact (``ExactSums``), so that neither blocks, threads nor processes leave a trace in the result.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-Vectors = npt.NDArray[np.floating]  # [N, D], float16 or float32, often memory-mapped
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
+from raydino.curation.nearest import F32, I64, Search, Vectors, blocks, nearest, origin_of, squared_distances
+from raydino.curation.seeding import plus_plus
+from raydino.curation.shares import Share, total
+from raydino.curation.sums import ExactSums
+from raydino.errors import UserError
+from raydino.tracking import progress_bar
+from raydino.train.distributed import agreed_max, is_main
+from raydino.train.precision import pick_device
+
+__all__ = ["F32", "I64", "Clusters", "Vectors", "kmeans", "nearest"]
+
+_ROWS = 4096  # vectors of a block, where no product decides
 
 
 @dataclass(frozen=True)
@@ -31,32 +46,148 @@ class Clusters:
         return np.bincount(self.assignment, minlength=len(self.centroids)).astype(np.int64)
 
 
-def nearest(vectors: Vectors, centroids: F32) -> tuple[I64, F32]:
-    """For each vector its nearest centroid [N] (the lowest on ties) and the squared distance to it [N]."""
-    assignment = np.empty(len(vectors), np.int64)
-    squared = np.empty(len(vectors), np.float32)
-    norms = (centroids.astype(np.float64) ** 2).sum(1)
-    for start in range(0, len(vectors), 8192):
-        block = np.asarray(vectors[start : start + 8192], np.float64)
-        d2 = (block**2).sum(1, keepdims=True) - 2 * block @ centroids.T.astype(np.float64) + norms
-        best = d2.argmin(1)
-        assignment[start : start + len(block)] = best
-        squared[start : start + len(block)] = np.maximum(d2[np.arange(len(block)), best], 0)
-    return assignment, squared
+def kmeans(
+    vectors: Vectors,
+    n_clusters: int,
+    *,
+    seed: int | tuple[int, ...],
+    n_iterations: int = 50,
+    start: F32 | None = None,
+    device: str = "cpu",
+) -> Clusters:
+    """k-means++ seeding, or the centroids ``start`` [K, D]; then ``n_iterations`` of Lloyd, fewer where nothing moves.
 
+    No cluster of the result is empty: one that becomes so moves to the vector that lies farthest from its centroid.
+    ``vectors`` [N, D] are read once an iteration and some ten times for seeding; memory beside them, the centroids and the
+    result is that of a block and of one number a vector. Under ``process_group`` the processes share the work; each must
+    be given all the vectors, and gets the result that one process would get, to the bit.
 
-def kmeans(vectors: Vectors, n_clusters: int, *, seed: int | tuple[int, ...], n_iterations: int = 50) -> Clusters:
-    """k-means++ seeding, then ``n_iterations`` of Lloyd; no cluster of the result is empty.
-
-    A function of its arguments alone: the same on any number of processes. Raises UserError where
-    ``n_clusters`` exceeds the number of distinct vectors.
+    Raises UserError where there are fewer distinct vectors than ``n_clusters``, and where a value is not finite.
     """
-    rng = np.random.default_rng(seed)
-    centroids = np.asarray(vectors[np.sort(rng.choice(len(vectors), n_clusters, replace=False))], np.float32)
-    for _ in range(n_iterations):
-        assignment, _ = nearest(vectors, centroids)
-        sums = np.zeros(centroids.shape, np.float64)
-        np.add.at(sums, assignment, np.asarray(vectors, np.float64))
-        counts = np.bincount(assignment, minlength=n_clusters)[:, None]
-        centroids = np.where(counts > 0, sums / np.maximum(counts, 1), centroids).astype(np.float32)
-    return Clusters(centroids, *nearest(vectors, centroids))
+    _require_fitting(vectors, n_clusters, start)
+    lloyd = _Lloyd(vectors, n_clusters, pick_device(device))
+    with progress_bar(shown=is_main()) as bar:
+        task = bar.add_task(f"k-means, {n_clusters} clusters", total=n_iterations + 1, note="seeding")
+        if start is None:
+            lloyd.seed(np.random.default_rng(seed))
+        else:
+            lloyd.assign(start.astype(np.float32))
+        bar.advance(task)
+        for _ in range(n_iterations):
+            if not lloyd.assign(lloyd.occupied(lloyd.means())):
+                break
+            bar.update(task, advance=1, note=f"{lloyd.moved} moved")
+        while not lloyd.sums.counts.all():
+            lloyd.assign(lloyd.occupied(lloyd.centroids))
+        bar.update(task, completed=n_iterations + 1)
+    return lloyd.result()
+
+
+class _Lloyd:
+    """The state between two steps: ``centroids`` [K, D], ``assignment`` [vectors of this process's share], ``sums``.
+
+    ``moved`` counts the vectors, of all processes, to which the last assignment gave another cluster.
+    """
+
+    def __init__(self, vectors: Vectors, n_clusters: int, device: torch.device) -> None:
+        self.vectors, self.device = vectors, device
+        self.share = Share.mine(len(vectors))
+        self.origin = origin_of(vectors, device)
+        self.sums = ExactSums(n_clusters, vectors.shape[1], _bound(vectors, self.share) * len(vectors))
+        self.assignment = np.full(len(self.share), -1, np.int64)
+        self.centroids = np.zeros((n_clusters, vectors.shape[1]), np.float32)
+        self.moved = 0
+
+    def seed(self, rng: np.random.Generator) -> None:
+        """k-means++; its last look at the vectors is the first assignment."""
+        n_clusters = len(self.centroids)
+        seeds = plus_plus(self.vectors, n_clusters, rng=rng, share=self.share, device=self.device)
+        self.centroids = np.asarray(self.vectors[seeds.rows], np.float32)
+        for rows, block in blocks(self.vectors, self.share.rows, _ROWS, self.device):
+            self._give(block, self.share.local(rows), seeds.assignment[self.share.local(rows)])
+        self.sums.gather()
+
+    def assign(self, centroids: F32) -> bool:
+        """Give each vector to the nearest of ``centroids``; whether any has moved."""
+        self.centroids = centroids
+        search = Search(torch.from_numpy(centroids).to(self.device), self.origin)
+        moved = 0
+        for rows, block in blocks(self.vectors, self.share.rows, search.block_rows, self.device):
+            moved += self._give(block, self.share.local(rows), search.nearest(block).cpu().numpy())
+        self.moved = int(total(np.asarray([moved]))[0])
+        if self.moved:
+            self.sums.gather()
+        return self.moved > 0
+
+    def means(self) -> F32:
+        """The mean of each cluster [K, D]; of an empty one the centroid that it had."""
+        counts = self.sums.counts[:, None]
+        return np.where(counts > 0, self.sums.values / np.maximum(counts, 1), self.centroids).astype(np.float32)
+
+    def occupied(self, centroids: F32) -> F32:
+        """``centroids`` with those of empty clusters at the vectors that lie farthest from theirs, one of a cluster."""
+        empty = np.flatnonzero(self.sums.counts == 0)
+        if len(empty) == 0:
+            return centroids
+        assignment = self.share.whole(self.assignment)
+        squared = self.share.whole(self._squared(centroids))
+        squared[self.sums.counts[assignment] < 2] = 0  # would leave an empty cluster behind
+        order = np.argsort(-squared, kind="stable")
+        order = order[np.sort(np.unique(assignment[order], return_index=True)[1])]  # the first of each cluster
+        farthest = order[squared[order] > 0][: len(empty)]
+        if len(farthest) == 0:
+            found = len(centroids) - len(empty)
+            raise UserError(
+                f"{len(centroids)} clusters were asked for, and there are {found} distinct vectors",
+                remedy="ask for fewer clusters",
+            )
+        filled = centroids.copy()
+        filled[empty[: len(farthest)]] = self.vectors[farthest]
+        return filled
+
+    def result(self) -> Clusters:
+        squared = self._squared(self.centroids)
+        return Clusters(self.centroids, self.share.whole(self.assignment), self.share.whole(squared))
+
+    def _give(self, block: torch.Tensor, rows: slice, clusters: I64) -> int:
+        """Let the sums know that the share's ``rows``, which are ``block``, go to ``clusters``; how many have moved."""
+        before = self.assignment[rows]
+        moved = np.flatnonzero(before != clusters)
+        if len(moved):
+            vectors = block.index_select(0, torch.from_numpy(moved).to(block.device))
+            self.sums.move(vectors, torch.from_numpy(before[moved]), torch.from_numpy(clusters[moved]))
+            self.assignment[rows] = clusters
+        return len(moved)
+
+    def _squared(self, centroids: F32) -> F32:
+        """Squared distance of this share's vectors to the centroid of their cluster."""
+        squared = np.empty(len(self.share), np.float32)
+        on_device = torch.from_numpy(centroids).to(self.device)
+        for rows, block in blocks(self.vectors, self.share.rows, _ROWS, self.device):
+            mine = self.share.local(rows)
+            own = on_device.index_select(0, torch.from_numpy(self.assignment[mine]).to(self.device))
+            squared[mine] = squared_distances(block, own).cpu().numpy()
+        return squared
+
+
+def _bound(vectors: Vectors, share: Share) -> float:
+    """The largest absolute value of ``vectors``; raises UserError where one is not finite."""
+    largest = 0.0
+    for start in range(share.rows.start, share.rows.stop, _ROWS):
+        block = vectors[start : min(start + _ROWS, share.rows.stop)]
+        largest = max(largest, *(float(abs(v)) if np.isfinite(v) else math.inf for v in (block.min(), block.max())))
+    largest = agreed_max(largest)
+    if not math.isfinite(largest):
+        raise UserError("a vector holds NaN or infinity", remedy="leave it out")
+    return largest
+
+
+def _require_fitting(vectors: Vectors, n_clusters: int, start: npt.NDArray[np.floating] | None) -> None:
+    if vectors.ndim != 2:
+        raise UserError(f"vectors of shape {vectors.shape}", remedy="[N, D]: one row a vector")
+    if not 1 <= n_clusters <= len(vectors):
+        raise UserError(
+            f"{n_clusters} clusters of {len(vectors)} vectors", remedy="ask for at least 1, and no more than vectors"
+        )
+    if start is not None and start.shape != (n_clusters, vectors.shape[1]):
+        raise UserError(f"start of shape {start.shape}", remedy=f"({n_clusters}, {vectors.shape[1]})")

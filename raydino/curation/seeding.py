@@ -1,0 +1,121 @@
+"""Greedy k-means++ seeding (Arthur & Vassilvitskii 2007) at the speed of matrix products.
+
+k-means++ draws each seed with a probability proportional to D², the squared distance to the nearest seed so far, and so
+must bring D² up to date after every draw. Here many rows are drawn at once from a D² that is out of date, and each is
+accepted with probability D² now / D² then, where "now" counts the seeds chosen a moment ago. As D² only falls, this is
+rejection sampling: the rows accepted have the very distribution of k-means++, drawn one by one. Then one product brings
+D² up to date for all seeds of a round, and one pass over the vectors serves hundreds of them.
+
+The greedy variant makes a seed of that one of several accepted rows which lowers the sum of D² most. Which one that is, a
+sample of the vectors (the jury) tells well enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from raydino.curation.nearest import F32, I64, Search, Vectors, blocks, origin_of, squared_distances
+from raydino.curation.shares import Share
+from raydino.errors import UserError
+
+_TRIALS = 4  # rows accepted for one seed
+_SEEDS = (128, 512)  # of a round where no row is refused, at least and at most; between them as many as there are already
+_JURY = 16384  # vectors of the jury, at most; and at most eight a seed
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """``rows`` [K] of the vectors that are seeds, and of this process's vectors which of them is the nearest."""
+
+    rows: I64
+    assignment: I64  # [vectors of this process's share]
+
+
+def plus_plus(
+    vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share: Share, device: torch.device
+) -> Seeds:
+    """``n_seeds`` distinct rows of ``vectors`` [N, D], distributed as those of k-means++.
+
+    Every process must have an ``rng`` in the same state. Raises UserError where there are fewer distinct vectors.
+    """
+    chosen = [np.asarray([rng.integers(len(vectors))])]
+    assignment = np.zeros(len(share), np.int64)
+    squared = np.full(len(share), np.finfo(np.float32).max / 4, np.float32)
+    origin = origin_of(vectors, device)
+    jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY, 8 * n_seeds), replace=False))
+    to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), origin)
+    n_chosen = 0
+    while True:
+        seeds = np.asarray(vectors[chosen[-1]], np.float32)
+        _bring_up_to_date(vectors, seeds, n_chosen, assignment, squared, share, origin)
+        n_chosen += len(seeds)
+        if n_chosen == n_seeds:
+            return Seeds(np.concatenate(chosen), assignment)
+        then = share.whole(squared)
+        rows = _draw(then, _TRIALS * int(np.clip(n_chosen, *_SEEDS)), rng)
+        if len(rows) == 0:
+            raise UserError(
+                f"{n_seeds} clusters were asked for, and there are {n_chosen} distinct vectors",
+                remedy="ask for fewer clusters",
+            )
+        drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32)).to(device)
+        between = torch.cdist(drawn - origin, drawn - origin).square_().cpu().numpy()
+        between[rows[:, None] == rows] = 0  # not only nearly
+        ratings = to_jury.squared(drawn).cpu().numpy()
+        accepted = _choose(then[rows], between, then[jury], ratings, rng.random(len(rows)))
+        chosen.append(rows[accepted[: n_seeds - n_chosen]])
+
+
+def _bring_up_to_date(
+    vectors: Vectors,
+    seeds: F32,
+    first: int,
+    assignment: I64,
+    squared: F32,
+    share: Share,
+    origin: torch.Tensor,
+) -> None:
+    """Let ``assignment`` and ``squared`` of the share's vectors know of ``seeds`` [m, D], which are numbered from ``first``."""
+    search = Search(torch.from_numpy(seeds).to(origin.device), origin)
+    for rows, block in blocks(vectors, share.rows, search.block_rows, origin.device):
+        mine = share.local(rows)
+        before = torch.from_numpy(squared[mine]).to(origin.device)
+        near, seed = search.nearer(block, before)
+        now = squared_distances(block.index_select(0, near), search.centroids.index_select(0, seed))
+        better = now < before[near]
+        places = mine.start + near[better].cpu().numpy()
+        squared[places] = now[better].cpu().numpy()
+        assignment[places] = first + seed[better].cpu().numpy()
+
+
+def _draw(squared: F32, n: int, rng: np.random.Generator) -> I64:
+    """``n`` rows with probability proportional to ``squared`` [N]; none if all are 0."""
+    mass = np.cumsum(squared, dtype=np.float64)
+    if mass[-1] == 0:
+        return np.empty(0, np.int64)
+    rows = np.searchsorted(mass, rng.random(n) * mass[-1], side="right")
+    return np.minimum(rows, np.searchsorted(mass, mass[-1]))  # a product may have been rounded up to the whole mass
+
+
+def _choose(then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArray[np.float64]) -> list[int]:
+    """The seeds among m rows drawn in this order with probability proportional to D² ``then`` [m].
+
+    ``between`` [m, m] are their squared distances, ``to_jury`` [m, n] those to a sample of vectors with D² ``jury`` [n].
+    """
+    now, jury = then.copy(), jury.copy()
+    chosen: list[int] = []
+    trials: list[int] = []
+    for i in range(len(then)):
+        if uniform[i] * then[i] < now[i]:
+            trials.append(i)
+        if len(trials) == _TRIALS or (i == len(then) - 1 and not chosen):
+            best = min(trials, key=lambda trial: float(np.minimum(jury, to_jury[trial]).sum()))
+            np.minimum(now, between[best], out=now)
+            np.minimum(jury, to_jury[best], out=jury)
+            chosen.append(best)
+            trials = []
+    return chosen

@@ -1,0 +1,119 @@
+"""Nearest centroids against brute force in float64, in bf16 and fp32 products."""
+
+import numpy as np
+import pytest
+import torch
+
+from raydino.curation import nearest as module
+from raydino.curation.nearest import Search, nearest, origin_of
+from raydino.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+def brute_force(vectors, centroids):
+    """[N], [N]: differences in float64, one centroid at a time; ``argmin`` takes the lowest on ties."""
+    squared = np.stack([((vectors.astype(np.float64) - c) ** 2).sum(1) for c in centroids.astype(np.float64)], 1)
+    return squared.argmin(1), squared.min(1)
+
+
+def near_ties(rng):
+    """Centroids in close pairs, and vectors halfway between them: bf16 alone would guess."""
+    centroids = np.repeat(rng.standard_normal((40, 48)), 2, axis=0) + 1e-3 * rng.standard_normal((80, 48))
+    weight = rng.uniform(0.4, 0.6, (500, 1))
+    pairs = rng.integers(40, size=500)
+    vectors = weight * centroids[2 * pairs] + (1 - weight) * centroids[2 * pairs + 1]
+    return vectors + 0.1 * rng.standard_normal((500, 48)), centroids
+
+
+def far_from_origin(rng):
+    return 1000 + rng.standard_normal((500, 32)), 1000 + rng.standard_normal((300, 32))
+
+
+def on_a_lattice(rng):
+    """Many exact ties, and centroids that are equal."""
+    return rng.integers(0, 3, (700, 6)), rng.integers(0, 3, (150, 6))
+
+
+def one_far_centroid(rng):
+    centroids = rng.standard_normal((90, 24))
+    centroids[17] *= 1e4
+    return rng.standard_normal((400, 24)), centroids
+
+
+def many(rng):
+    """More centroids than are looked through together, their number no multiple of anything."""
+    return rng.standard_normal((300, 16)), rng.standard_normal((2311, 16))
+
+
+def nothing_but_zeros(rng):
+    return np.zeros((5, 3)), np.zeros((4, 3))
+
+
+CASES = (near_ties, far_from_origin, on_a_lattice, one_far_centroid, many, nothing_but_zeros)
+
+
+@pytest.fixture(params=[True, False], ids=["bf16", "fp32"])
+def _precision(request, monkeypatch):
+    monkeypatch.setattr(module, "has_bf16", lambda _: request.param)
+
+
+@pytest.mark.usefixtures("_precision")
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_is_brute_force(case, dtype):
+    vectors, centroids = case(np.random.default_rng(3))
+    vectors, centroids = vectors.astype(dtype), centroids.astype(np.float32)
+    index, squared = nearest(vectors, centroids)
+    expected_index, expected_squared = brute_force(vectors, centroids)
+    assert np.array_equal(index, expected_index)
+    np.testing.assert_allclose(squared, expected_squared, rtol=1e-5, atol=1e-30)
+    assert (index.dtype, squared.dtype) == (np.int64, np.float32)
+
+
+def test_a_candidate_is_never_missed_for_any_origin():
+    rng = np.random.default_rng(0)
+    vectors, centroids = near_ties(rng)
+    vectors, centroids = vectors.astype(np.float32), centroids.astype(np.float32)
+    expected, _ = brute_force(vectors, centroids)
+    for shift in (0.0, 3.0, 300.0):
+        search = Search(torch.from_numpy(centroids), torch.full((48,), shift))
+        assert np.array_equal(search.nearest(torch.from_numpy(vectors)).numpy(), expected)
+
+
+def test_nearer_names_every_row_that_has_come_nearer():
+    rng = np.random.default_rng(1)
+    vectors, centroids = rng.standard_normal((2, 400, 24)).astype(np.float32)
+    before = torch.from_numpy(rng.uniform(0, 40, 400).astype(np.float32))
+    search = Search(torch.from_numpy(centroids[:100]), origin_of(vectors, CPU))
+    rows, found = search.nearer(torch.from_numpy(vectors), before)
+    expected, squared = brute_force(vectors, centroids[:100])
+    must = np.flatnonzero(squared < before.numpy())
+    assert set(must) <= set(rows.tolist())
+    assert len(rows) < len(must) + 40
+    assert np.array_equal(found.numpy(), expected[rows.numpy()])
+
+
+def test_approximate_distances():
+    rng = np.random.default_rng(2)
+    vectors, centroids = rng.standard_normal((300, 64)), rng.standard_normal((70, 64))
+    search = Search(torch.from_numpy(centroids.astype(np.float32)), torch.zeros(64))
+    squared = search.squared(torch.from_numpy(vectors.astype(np.float32))).numpy()
+    expected = ((vectors[:, None] - centroids) ** 2).sum(2)
+    assert squared.shape == (300, 70)
+    np.testing.assert_allclose(squared, expected, rtol=0.02)
+
+
+def test_a_memory_mapped_file_and_any_block_give_the_same(tmp_path, monkeypatch):
+    rng = np.random.default_rng(5)
+    vectors, centroids = rng.standard_normal((1000, 20)).astype(np.float16), rng.standard_normal((90, 20))
+    np.save(tmp_path / "vectors.npy", vectors)
+    whole = nearest(vectors, centroids.astype(np.float32))
+    monkeypatch.setattr(module, "_ROWS", (7, 13))
+    mapped = nearest(np.load(tmp_path / "vectors.npy", mmap_mode="r"), centroids.astype(np.float32))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, mapped, strict=True))
+
+
+def test_dimensions_must_agree():
+    with pytest.raises(UserError, match=r"vectors of shape \(4, 3\) for centroids of shape \(2, 5\)"):
+        nearest(np.zeros((4, 3), np.float32), np.zeros((2, 5), np.float32))
