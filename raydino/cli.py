@@ -33,6 +33,7 @@ COMMANDS = Registry(
             "import-weights",
             "export",
             "embed",
+            "curate",
             "inspect",
             "compare",
             "show",
@@ -42,7 +43,7 @@ COMMANDS = Registry(
     },
 )
 _ORDER = (
-    *("demo", "synth", "ingest", "pretrain", "import-weights", "export", "embed"),
+    *("demo", "synth", "ingest", "pretrain", "import-weights", "export", "embed", "curate"),
     *("adapt", "audit", "inspect", "compare", "show", "doctor"),
 )
 

@@ -1,8 +1,9 @@
 """The selection artifact: which films of a pool a pretraining reads, how often, and why the others are left out.
 
-``selection.parquet`` has one row for each vector of the pool, so that nothing vanishes. The header's ``inputs`` name
-what was curated (``dataset`` and ``encoder``, or ``embeddings``); its ``config`` is the recipe, and ``levels`` the
-number of clusters of each level. ``report.html`` and its pictures stand beside the table.
+``selection.parquet`` has one row for each vector of the pool, so that nothing vanishes; ``pairs.parquet`` the pairs of
+films that are alike. The header's ``inputs`` name what was curated (``dataset`` and ``encoder``, or ``embeddings``); its
+``config`` holds the ``recipe`` and what was ``found``: the threshold, how it was calibrated, clusters by level.
+``report.html``, ``report.json`` and pictures stand beside the tables.
 """
 
 from __future__ import annotations
@@ -22,5 +23,14 @@ ROWS = Table(
         Column("distance", "float", nullable=True),  # to the centroid of its cluster of level 1
     ),
     others="int",  # cluster_l1, cluster_l2, …: null for films that were removed before clustering
+)
+PAIRS = Table(
+    "pairs",
+    (
+        Column("first", "string"),  # sample_id, or NAME/id of a protected film of another dataset
+        Column("second", "string"),
+        Column("similarity", "float"),  # -1..1, at least the threshold
+        Column("one_patient", "bool"),  # False: one film under two patients, which is for a human eye
+    ),
 )
 REASONS = ("exact_duplicate", "near_duplicate", "leak", "not_retrieved", "not_sampled")

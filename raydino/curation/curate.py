@@ -94,9 +94,7 @@ def scaled(vectors: Vectors, metric: str) -> F32:
     return block / lengths
 
 
-def _compared(
-    material: Material, recipe: Duplicates, seed: int
-) -> tuple[Pairs, float, Calibration | None]:
+def _compared(material: Material, recipe: Duplicates, seed: int) -> tuple[Pairs, float, Calibration | None]:
     """Which films are how alike, and from where on they are the same."""
     if recipe.compare == "vectors":
         vectors = material.all_vectors()
@@ -137,8 +135,18 @@ def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe) -> I6
         rows = [retrieve_by_sample(vectors, q, k=wanted.k, at_most=wanted.at_most, seed=seed) for q in queries]
     elif wanted is not None:
         clusters = kmeans(vectors, wanted.n_clusters, seed=seed)
-        limits = {"more_than": wanted.more_than, "of_each": wanted.of_each, "at_most": wanted.at_most, "seed": seed}
-        rows = [retrieve_by_cluster(clusters.assignment, clusters.centroids, q, **limits) for q in queries]
+        rows = [
+            retrieve_by_cluster(
+                clusters.assignment,
+                clusters.centroids,
+                q,
+                more_than=wanted.more_than,
+                of_each=wanted.of_each,
+                at_most=wanted.at_most,
+                seed=seed,
+            )
+            for q in queries
+        ]
     return np.unique(np.concatenate(rows))
 
 

@@ -43,13 +43,14 @@ class Embeddings:
         require_unique(self.ids)
         require_usable(self.vectors, self.ids)
 
-    def rows(self, ids: list[str]) -> np.ndarray:
-        """Row of each of ``ids``. Raises UserError for one that has no vector."""
+    def select(self, ids: list[str]) -> Embeddings:
+        """Those of ``ids``, in that order. Raises UserError for one that has no vector."""
         position = {name: row for row, name in enumerate(self.ids)}
         missing = [name for name in ids if name not in position]
         if missing:
             raise UserError(f"{len(missing)} films have no vector, {missing[0]!r} among them")
-        return np.array([position[name] for name in ids], np.int64)
+        rows = np.array([position[name] for name in ids], np.int64)
+        return Embeddings(ids, self.vectors[rows], self.inputs)
 
 
 def require_unique(ids: list[str]) -> None:

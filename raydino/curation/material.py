@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,8 @@ class Material:
     known: Pool
     protected: Sequence[Embeddings] = ()
     film_sources: Sequence[FilmsByRow] = ()
-    queries: Sequence[Embeddings] = field(default=())
+    queries: Sequence[Embeddings] = ()
+    protected_inputs: Sequence[dict[str, str]] = ()
 
     def films(self) -> FilmsByRow:
         """The films of all rows. Raises UserError where the pool came as vectors."""
@@ -94,7 +95,7 @@ def require_same_kind(pool: Embeddings, other: Embeddings) -> None:
 def material_of_films(
     pool: Embeddings, dataset: Dataset, others: Sequence[Dataset] = (), queries: Sequence[Embeddings] = ()
 ) -> Material:
-    """The training films of ``dataset`` that have vectors; its validation and test films, and ``others``, are protected.
+    """Films of ``dataset`` that have vectors; its validation and test films, and all of ``others``, are protected.
 
     Ids of other datasets are written ``NAME/id``. One key at ingest makes patients of several datasets comparable.
     """
@@ -116,7 +117,9 @@ def material_of_films(
     protected: npt.NDArray[np.bool_] = np.arange(len(ids)) >= len(pool.ids)
     films = [Films(source, part_ids, cache_bytes=0) for source, part_ids, _ in parts if part_ids]
     known = Pool(ids, patients, contents, sizes, protected)
-    return Material(pool, known, film_sources=films, queries=queries)
+    return Material(
+        pool, known, film_sources=films, queries=queries, protected_inputs=[_fingerprint(o) for o in others]
+    )
 
 
 def material_of_vectors(
@@ -128,6 +131,13 @@ def material_of_vectors(
         require_same_kind(pool, one)
         ids += [f"protected-{number}/{name}" for name in one.ids]
     flags: npt.NDArray[np.bool_] = np.arange(len(ids)) >= len(pool.ids)
-    return Material(pool, Pool(ids, protected=flags), protected=protected, queries=queries)
+    inputs = [one.inputs for one in protected]
+    return Material(pool, Pool(ids, protected=flags), protected, queries=queries, protected_inputs=inputs)
 
 
+def of_training(pool: Embeddings, dataset: Dataset, where: object = None) -> Embeddings:
+    """The vectors of ``dataset``'s training films. Raises UserError where ``pool`` is of another dataset."""
+    if pool.inputs.get("dataset") != dataset.header.fingerprint:
+        raise UserError(f"not of the dataset {dataset.path}", where=where, remedy="run raydino embed again")
+    train = dataset.sample_ids("train")
+    return pool if train == pool.ids else pool.select(train)

@@ -132,7 +132,9 @@ class Search:
         centred = self._product(block)
         norm = torch.linalg.vector_norm(centred, dim=1)
         rounding = torch.linalg.vector_norm(centred - self._block[:n, :dim], dim=1)
-        grouped = self._scores[:n].view(n, self._group, -1)  # strided, so that maxima are taken whole registers at a time
+        grouped = self._scores[:n].view(
+            n, self._group, -1
+        )  # strided, so that maxima are taken whole registers at a time
         error = rounding * self._norm + (norm + rounding) * self._rounding
         error += (dim + _BIAS) * _ACCUMULATION * (norm + self._norm) * self._norm
         unit = torch.finfo(self._dtype).eps if self._dtype != torch.float32 else 0.0  # the result is rounded as well

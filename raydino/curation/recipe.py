@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from raydino.config import Config
+from raydino.curation.fair_shares import Pick
 from raydino.curation.resampling import LevelRecipe
-from raydino.curation.shares import Pick
 from raydino.readout import Readout
 
 

@@ -23,7 +23,10 @@ from raydino.curation.shares import Share
 from raydino.errors import UserError
 
 _TRIALS = 4  # rows accepted for one seed
-_SEEDS = (128, 512)  # of a round where no row is refused, at least and at most; between them as many as there are already
+_SEEDS = (
+    128,
+    512,
+)  # of a round where no row is refused, at least and at most; between them as many as there are already
 _JURY = 16384  # vectors of the jury, at most; and at most eight a seed
 
 
@@ -35,9 +38,7 @@ class Seeds:
     assignment: I64  # [vectors of this process's share]
 
 
-def plus_plus(
-    vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share: Share, device: torch.device
-) -> Seeds:
+def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share: Share, device: torch.device) -> Seeds:
     """``n_seeds`` distinct rows of ``vectors`` [N, D], distributed as those of k-means++.
 
     Every process must have an ``rng`` in the same state. Raises UserError where there are fewer distinct vectors.

@@ -1,0 +1,97 @@
+"""From what was decided to the selection artifact, its report and its pictures."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raydino.artifacts.dataset import Dataset
+from raydino.artifacts.header import creating
+from raydino.artifacts.selection import PAIRS, ROWS, SELECTION
+from raydino.curation.curate import Curated
+from raydino.curation.duplicates import Pairs
+from raydino.curation.material import Material
+from raydino.curation.pair_sheet import write_pair_sheet
+from raydino.curation.recipe import CurateRecipe
+from raydino.curation.report import write_report
+
+PAIR_SHEET = "pairs.png"
+
+
+@contextmanager
+def working_directory(out: Path) -> Iterator[Path]:
+    """``.OUT.curate`` beside ``out``: kept when anything goes wrong, so that the next try goes on; else removed."""
+    work = out.with_name(f".{out.name}.curate")
+    work.mkdir(parents=True, exist_ok=True)
+    yield work
+    shutil.rmtree(work)
+
+
+def write_selection(
+    out: Path,
+    curated: Curated,
+    material: Material,
+    dataset: Dataset | None,
+    recipe: CurateRecipe,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write the artifact. Its inputs are the pool's, and what was protected or sought after."""
+    inputs = dict(material.pool.inputs)
+    for role, sources in (("protected", material.protected_inputs), ("query", [q.inputs for q in material.queries])):
+        for number, source in enumerate(sources, start=1):
+            inputs |= {f"{role}_{number}_{name}": value for name, value in source.items()}
+    config = {"recipe": recipe.resolved(), "found": _found(curated, material)}
+    with creating(out, SELECTION, config=config, seed=recipe.seed, inputs=inputs, overwrite=overwrite) as directory:
+        ROWS.write(curated.table, directory / "selection.parquet")
+        sheet = None
+        if curated.compared is not None and curated.threshold is not None:
+            alike = curated.compared.where(curated.compared.similarities >= curated.threshold)
+            PAIRS.write(_pairs_table(alike, material), directory / "pairs.parquet")
+            if material.film_sources and len(curated.compared):
+                sheet = directory / PAIR_SHEET
+                write_pair_sheet(sheet, material.films(), material.known, curated.compared, curated.threshold)
+        write_report(
+            directory,
+            selection=curated.table,
+            hierarchy=curated.hierarchy,
+            embeddings_ids=curated.clustered,
+            dataset=dataset,
+            settings=config,
+            inputs=inputs,
+            pairs_sheet=sheet,
+        )
+
+
+def _pairs_table(alike: Pairs, material: Material) -> pd.DataFrame:
+    ids = np.asarray(material.known.ids, object)
+    return pd.DataFrame(
+        {
+            "first": ids[alike.rows[:, 0]],
+            "second": ids[alike.rows[:, 1]],
+            "similarity": alike.similarities.astype(np.float64),
+            "one_patient": material.known.one_patient(alike),
+        }
+    )
+
+
+def _found(curated: Curated, material: Material) -> dict[str, Any]:
+    """What the header tells of how the decisions came about."""
+    found: dict[str, Any] = {}
+    if curated.compared is not None and curated.threshold is not None:
+        alike = curated.compared.where(curated.compared.similarities >= curated.threshold)
+        one_patient = material.known.one_patient(alike)
+        found["threshold"] = curated.threshold
+        found["pairs"] = {"of_one_patient": int(one_patient.sum()), "of_two_patients": int((~one_patient).sum())}
+    if curated.calibration is not None:
+        found["calibration"] = asdict(curated.calibration)
+    if curated.hierarchy is not None:
+        found["clusters"] = [len(level.centroids) for level in curated.hierarchy.levels]
+    return found
