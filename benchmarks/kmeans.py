@@ -12,7 +12,7 @@ noise as long as the centres, normalised again; ``noise`` is uniform on the sphe
 doubled. Memory: a process of its own clusters a memory-mapped float16 file; counted is the peak of its anonymous
 memory (RssAnon) above what it had before, so that the file's pages in the cache do not count.
 
-    python benchmarks/kmeans.py                N = 200,000, D = 384, K = 2,000; scikit-learn's seeding alone takes minutes
+    python benchmarks/kmeans.py                N = 200,000, D = 384, K = 2,000; scikit-learn takes minutes
     python benchmarks/kmeans.py --quick        N = 20,000, K = 500: about a minute of one core
     python benchmarks/kmeans.py --threads 1 --clock process      where others use the machine too
 """
