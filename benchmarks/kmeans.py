@@ -1,18 +1,19 @@
 """k-means to its final assignment, seeding included, against bare matrix products, faiss and scikit-learn.
 
-The bound: ten products N x D x K in bf16 (fp32 where the CPU has no bf16) at the best rate that torch.mm reaches in this run
-at any block size. raydino does some twelve products (a seeding's worth, ten iterations, the final assignment is the
-last of these) and everything else. faiss runs with random initialisation and with its k-means++, scikit-learn with its
-k-means++, both with ten iterations and without an early end. Inertia is that of everybody's final centroids, computed
-alike (exact, float64). Ours, faiss and the products take turns; figures are medians over rounds; scikit-learn runs once.
+The bound: ten products N x D x K in bf16 (fp32 where the CPU has no bf16) at the best rate that torch.mm reaches in
+this run at any block size. raydino does some twelve products (a seeding's worth, ten iterations, the final assignment
+is the last of these) and everything else. faiss runs with random initialisation and with its k-means++, scikit-learn
+with its k-means++, both with ten iterations and without an early end. Inertia is that of everybody's final centroids,
+computed alike (exact, float64). Ours, faiss and the products take turns; figures are medians over rounds;
+scikit-learn runs once.
 
-Data: ``mixture`` draws from 5,000 Gaussians around random points of the unit sphere, with Zipf's weights 1/rank and a noise as
-long as the centres, normalised again; ``noise`` is uniform on the sphere. Growth: N and K are halved and doubled. Memory: a process
-of its own clusters a memory-mapped float16 file; counted is the peak of its anonymous memory (RssAnon) above what it had
-before, so that the file's pages in the cache do not count.
+Data: ``mixture`` draws from 5,000 Gaussians around random points of the unit sphere, with Zipf's weights 1/rank and a
+noise as long as the centres, normalised again; ``noise`` is uniform on the sphere. Growth: N and K are halved and
+doubled. Memory: a process of its own clusters a memory-mapped float16 file; counted is the peak of its anonymous
+memory (RssAnon) above what it had before, so that the file's pages in the cache do not count.
 
-    python benchmarks/kmeans.py                N = 200,000, D = 384, K = 2,000; ten minutes on two idle cores
-    python benchmarks/kmeans.py --quick        N = 20,000, K = 500: under a minute
+    python benchmarks/kmeans.py                N = 200,000, D = 384, K = 2,000; scikit-learn takes minutes
+    python benchmarks/kmeans.py --quick        N = 20,000, K = 500: about a minute of one core
     python benchmarks/kmeans.py --threads 1 --clock process      where others use the machine too
 """
 
@@ -78,7 +79,11 @@ def with_faiss(vectors: np.ndarray, k: int, iterations: int, method: int) -> np.
 
 
 def with_sklearn(vectors: np.ndarray, k: int, iterations: int) -> np.ndarray:
-    return KMeans(k, init="k-means++", n_init=1, max_iter=iterations, tol=0, random_state=SEED).fit(vectors).cluster_centers_
+    return (
+        KMeans(k, init="k-means++", n_init=1, max_iter=iterations, tol=0, random_state=SEED)
+        .fit(vectors)
+        .cluster_centers_
+    )
 
 
 CONTESTANTS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {

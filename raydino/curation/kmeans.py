@@ -1,7 +1,7 @@
 """k-means over vectors that may be larger than memory (Lloyd 1982), seeded as k-means++.
 
-A function of its arguments alone: each vector goes to the nearest centroid as float64 sees it (``nearest``), and sums are
-exact (``ExactSums``), so that neither blocks, threads nor processes leave a trace in the result.
+A function of its arguments alone: each vector goes to the nearest centroid as float64 sees it (``nearest``), and sums
+are exact (``ExactSums``), so that neither blocks, threads nor processes leave a trace in the result.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def kmeans(
     """k-means++ seeding, or the centroids ``start`` [K, D]; then ``n_iterations`` of Lloyd, fewer where nothing moves.
 
     No cluster of the result is empty: one that becomes so moves to the vector that lies farthest from its centroid.
-    ``vectors`` [N, D] are read once an iteration and some ten times for seeding; memory beside them, the centroids and the
-    result is that of a block and of one number a vector. Under ``process_group`` the processes share the work; each must
-    be given all the vectors, and gets the result that one process would get, to the bit.
+    ``vectors`` [N, D] are read once an iteration and some ten times for seeding; memory beside them, the centroids
+    and the result is that of a block and of one number a vector. Under ``process_group`` the processes share the
+    work; each must be given all the vectors, and gets the result that one process would get, to the bit.
 
     Raises UserError where there are fewer distinct vectors than ``n_clusters``, and where a value is not finite.
     """

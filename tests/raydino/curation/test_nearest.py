@@ -117,3 +117,11 @@ def test_a_memory_mapped_file_and_any_block_give_the_same(tmp_path, monkeypatch)
 def test_dimensions_must_agree():
     with pytest.raises(UserError, match=r"vectors of shape \(4, 3\) for centroids of shape \(2, 5\)"):
         nearest(np.zeros((4, 3), np.float32), np.zeros((2, 5), np.float32))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e30])
+def test_what_cannot_be_compared(wrong):
+    vectors, centroids = np.random.default_rng(0).standard_normal((2, 50, 8)).astype(np.float32)
+    vectors[13, 2] = wrong
+    with pytest.raises(UserError, match="NaN, infinity or a huge value"):
+        nearest(vectors, centroids)
