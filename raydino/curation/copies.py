@@ -116,7 +116,7 @@ def _likeliest(views: Sequence[F32], vectors: F32, k: int, *, itself: bool) -> N
 def _found_again(
     recoded: Thumbnails, originals: I64, pictures: Thumbnails, descriptor: Descriptor, vectors: F32, k: int
 ) -> F32:
-    """[R] similarities of copies and their originals; -1 where the original is not among those proposed for the copy."""
+    """[R] similarities of copies and their originals; -1 where the original is not proposed for the copy."""
     likeliest = _likeliest([descriptor(view) for view in shifted(recoded)], vectors, k, itself=False)
     pairs = np.stack([np.arange(len(recoded)), originals], axis=1)
     similarities = registered_similarities(recoded, pictures, pairs)
