@@ -108,6 +108,11 @@ def test_the_same_again_is_the_same(archive):
     assert again.calibration == copies.calibration
 
 
+def test_films_and_ids_of_different_numbers():
+    with pytest.raises(UserError, match="1 films for 2 ids"):
+        find_copies([film_of(1)], Pool(["a", "b"]), seed=0)
+
+
 def test_strangers_are_the_best_of_other_patients():
     pairs = Pairs(np.array([[0, 1], [0, 2], [1, 2]]), np.array([0.9, 0.4, 0.6], np.float32))
     np.testing.assert_allclose(nearest_strangers(pairs, Pool(list("abcd"), list("ppqr"))), [0.4, 0.6, 0.6])
