@@ -196,7 +196,7 @@ def by_encoder(archive: Archive, encoder_path: Path, seed: int) -> tuple[Calibra
 
 def _rate(archive: Archive) -> float:
     """0.5 %, or what a small archive can tell."""
-    return max(0.005, 4 / len(archive))
+    return max(0.005, 6 / len(archive))
 
 
 def shown(title: str, results: list[dict[str, dict[str, float]]], calibration: Calibration) -> dict[str, float]:
