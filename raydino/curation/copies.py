@@ -12,13 +12,14 @@ from typing import Protocol
 
 import numpy as np
 
-from raydino.curation.duplicates import Pairs, Pool
+from raydino.curation.duplicates import Bools, Pairs, Pool
 from raydino.curation.kmeans import F32, I64, Vectors
 from raydino.curation.neighbours import Neighbours, nearest_neighbours
 from raydino.curation.recoding import RECODINGS
 from raydino.curation.registration import registered_similarities
 from raydino.curation.thresholds import Calibration, calibrate
 from raydino.curation.thumbnails import Descriptor, Film, Thumbnails, shifted, thumbnail, thumbnails
+from raydino.errors import UserError
 
 CANDIDATES = 16  # films that are laid upon each film
 RECODED_FILMS = 300  # of each kind of copy
@@ -45,8 +46,11 @@ def find_copies(
 ) -> Copies:
     """Compare each film with its ``k`` likeliest copies, and calibrate. Row i of ``films`` is row i of ``pool``.
 
-    The films are read once, and those that are recoded a second time.
+    The films are read once, and those that are recoded a second time for each kind of copy. Raises UserError where the
+    archive is too small to calibrate; the calibration says itself whether it separates.
     """
+    if len(films) != len(pool.ids):
+        raise UserError(f"{len(films)} films for {len(pool.ids)} ids", remedy="one for each id")
     pictures = thumbnails((films[row] for row in range(len(films))), len(films))
     descriptor = Descriptor.fit(pictures, seed=seed)
     vectors = descriptor(pictures)
@@ -106,17 +110,27 @@ def _likeliest(views: Sequence[F32], vectors: F32, k: int, *, itself: bool) -> N
         similarities[rows == np.arange(n)[:, None]] = -np.inf
     order = np.argsort(-similarities, axis=1, kind="stable")
     rows, similarities = np.take_along_axis(rows, order, 1), np.take_along_axis(similarities, order, 1)
-    repeated = np.array([[row in line[:place] for place, row in enumerate(line)] for line in rows.tolist()], bool)
-    similarities[repeated] = -np.inf
+    similarities[_seen_before(rows)] = -np.inf
     best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
     rows, similarities = np.take_along_axis(rows, best, 1), np.take_along_axis(similarities, best, 1)
     return Neighbours(np.where(np.isfinite(similarities), rows, -1), similarities)
 
 
+def _seen_before(rows: I64) -> Bools:
+    """[N, K]: whether the same number stands further left in the line."""
+    order = np.argsort(rows, axis=1, kind="stable")
+    sorted_rows = np.take_along_axis(rows, order, 1)
+    again = np.zeros(rows.shape, bool)
+    again[:, 1:] = sorted_rows[:, 1:] == sorted_rows[:, :-1]
+    seen = np.empty_like(again)
+    np.put_along_axis(seen, order, again, 1)
+    return seen
+
+
 def _found_again(
     recoded: Thumbnails, originals: I64, pictures: Thumbnails, descriptor: Descriptor, vectors: F32, k: int
 ) -> F32:
-    """[R] similarities of copies and their originals; -1 where the original is not among those proposed for the copy."""
+    """[R] similarities of copies and their originals; -1 where the original is not proposed for the copy."""
     likeliest = _likeliest([descriptor(view) for view in shifted(recoded)], vectors, k, itself=False)
     pairs = np.stack([np.arange(len(recoded)), originals], axis=1)
     similarities = registered_similarities(recoded, pictures, pairs)

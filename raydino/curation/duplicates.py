@@ -61,7 +61,7 @@ class Pairs:
 class Pool:
     """What is known of N films beside how alike they are. Protected films stand among them, and never leave.
 
-    ``patients`` None: each film is of its own; ``contents`` are hashes of the films' pixels; ``sizes`` pixels as stored.
+    ``patients`` None: each film is of its own; ``contents`` hashes of the pixels; ``sizes`` pixels of the stored film.
     """
 
     ids: Sequence[str]

@@ -41,8 +41,9 @@ def write_pair_sheet(
         colour = _BELOW if similarity < threshold else _ABOVE if one_patient[pair] else _FLAG
         side = "above" if similarity >= threshold else "below"
         left, right = grid[place // _PAIRS_A_ROW, 2 * (place % _PAIRS_A_ROW) :][:2]
-        for axes, row, caption in zip((left, right), pairs.rows[pair].tolist(), (f"{side} {similarity:.3f}", patients)):
-            _draw(axes, films[row], f"{pool.ids[row][:8]}  {caption}", colour)
+        one, other = pairs.rows[pair].tolist()
+        _draw(left, films[one], f"{pool.ids[one][:8]}  {side} {similarity:.3f}", colour)
+        _draw(right, films[other], f"{pool.ids[other][:8]}  {patients}", colour)
     height = figure.get_figheight()
     n_above = int((pairs.similarities >= threshold).sum())
     title = f"{len(chosen):,} pairs around the threshold of {threshold:.3f}; {n_above:,} lie above it"

@@ -32,6 +32,7 @@ _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 25, 1e-4)
 _EVERYWHERE = np.ones((SIDE, SIDE), np.float32)
 _MARGIN = np.ones((5, 5), np.uint8)  # the detail next to a film's edge knows the edge
 _PAIRS_A_TASK = 256
+_HOPELESS = 0.65  # smooth correlation at the coarse place: no recoded film of two archives had below 0.74
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class _Layers:
 
     @classmethod
     def of(cls, picture: npt.NDArray[np.uint8]) -> _Layers:
-        values = picture.astype(np.float32) / 255
+        values = np.asarray(picture, np.float32) / np.float32(255)
         coarse = cv2.resize(values, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
         soft = cv2.GaussianBlur(values, (0, 0), 1.0)
         return cls(
@@ -85,6 +86,8 @@ def _registered(one: _Layers, spectra: npt.NDArray[np.complex64], other: _Layers
     """The better of the coarse place and the refined one: refinement can lose its way."""
     start = _coarse_place(spectra, other.coarse)
     best = _overlap_correlation(one.fine, other.fine, start)
+    if _overlap_correlation(one.smooth, other.smooth, start) < _HOPELESS:
+        return best
     try:
         _, refined = cv2.findTransformECC(
             one.smooth, other.smooth, start.copy(), cv2.MOTION_AFFINE, _STOP, np.empty(0, np.uint8), 3

@@ -5,8 +5,9 @@ films of the archive compared with copies of themselves (``recoding``), the nega
 another patient. The threshold is where few negatives reach it, by an upper confidence limit and not by the count
 alone; what it finds of the copies is reported beside it. Where the two do not part, there is no threshold to be had.
 
-Archives do hold one film under two patients, and such a pair is no error of the measure. Negatives that are at least
-as alike as half of the copies are therefore set aside as suspects, counted and shown, not taken for strangers.
+Archives do hold one film under two patients, and such a pair is no error of the measure. Negatives that lie far above
+all that the bulk of them leads to expect, and as high as copies do, are therefore set aside as suspects: counted, and
+not taken for strangers. They are for a human eye (``pair_sheet``).
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, norm
 
 from raydino.curation.kmeans import F32
 from raydino.errors import UserError
 
 CONFIDENCE = 0.95
 LEAST_RECALL = 0.5  # below it the copies are not found: no threshold
-MOST_SUSPECTS = 0.1  # of the negatives; with more, "set aside" would mean "ignored"
-_LOW_QUANTILE = 0.05
+MOST_SUSPECTS = 1 / 3  # of the negatives; with more, "set aside" would mean "ignored"
+_LOW, _LOWEST = 0.05, 0.01  # quantiles of the copies: nearly all are above
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Calibration:
         if not self.separates:
             raise UserError(
                 f"cannot tell copies from other patients: finds {self.recall:.0%} of copies, and "
-                f"{self.n_suspects} of {self.n_negatives} films are as like a stranger as like their copies",
+                f"{self.n_suspects} of {self.n_negatives} films have one of another patient as like as a copy",
                 where=where,
                 remedy="compare the films themselves instead of these vectors, or give a threshold",
             )
@@ -63,19 +64,24 @@ def calibrate(positives: Mapping[str, F32], negatives: F32, *, false_merge_rate:
     begin: then the threshold is its middle, as an archive that grows fills it from below. Raises UserError where
     there are too few negatives for the rate.
     """
-    copies = np.concatenate([np.asarray(values, np.float64) for values in positives.values()])
-    suspect = negatives >= np.median(copies)
+    copies = np.concatenate([np.asarray(values, np.float64) for values in positives.values()] or [np.empty(0)])
+    if len(copies) == 0 or len(negatives) == 0:
+        raise UserError(
+            f"{len(copies)} copies and {len(negatives)} films of other patients to calibrate with",
+            remedy="films of at least two patients, or give a threshold",
+        )
+    lowest_copies, low_copies = np.quantile(copies, (_LOWEST, _LOW)).tolist()
+    suspect = negatives > max(_expected_highest(negatives), lowest_copies)
     strangers = np.sort(np.asarray(negatives[~suspect], np.float64))[::-1]
     allowed = _most_false_merges(len(strangers), false_merge_rate)
-    if allowed is None and len(strangers) >= (1 - MOST_SUSPECTS) * len(negatives):
-        least = upper_limit(0, len(strangers))
+    if allowed is None:
         raise UserError(
             f"{len(strangers)} films are too few to hold false merges below {false_merge_rate:.2%}",
-            remedy=f"a rate of {least:.2%} or more, or give a threshold",
+            remedy=f"a rate of {upper_limit(0, len(strangers)):.2%} or more, or give a threshold",
         )
-    highest = strangers[min(allowed or 0, len(strangers) - 1)] if len(strangers) else np.median(copies)
+    highest = strangers[min(allowed, len(strangers) - 1)]
     lowest = float(np.nextafter(np.float32(highest), np.float32(2)))
-    threshold = min(1.0, max(lowest, (lowest + float(np.quantile(copies, _LOW_QUANTILE))) / 2))
+    threshold = min(1.0, max(lowest, (lowest + low_copies) / 2))
     n_false = int((strangers >= threshold).sum())
     return Calibration(
         threshold=threshold,
@@ -87,6 +93,19 @@ def calibrate(positives: Mapping[str, F32], negatives: F32, *, false_merge_rate:
         n_negatives=len(negatives),
         n_suspects=int(suspect.sum()),
     )
+
+
+def _expected_highest(negatives: F32) -> float:
+    """What the highest of so many values exceeds once in twenty times if Fisher's z of them is normal, as median and
+    lower quartile tell it. Again without those above it until none is, so that copies among them hardly move it.
+    """
+    bulk, limit = np.arctanh(np.clip(np.asarray(negatives, np.float64), -1 + 1e-9, 1 - 1e-9)), np.inf
+    while True:
+        quartile, median = np.quantile(bulk, (0.25, 0.5))
+        lower = median + (median - quartile) / norm.ppf(0.75) * norm.ppf(1 - (1 - CONFIDENCE) / len(bulk))
+        if lower >= limit:
+            return float(np.tanh(limit))
+        limit, bulk = lower, bulk[bulk <= lower]
 
 
 def upper_limit(count: int, of: int) -> float:

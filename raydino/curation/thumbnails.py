@@ -1,7 +1,7 @@
 """Small pictures of films, and the vector by which copies of a film find each other.
 
 Encoders are trained to say the same of a film whatever its window or crop, and much the same of any two chests:
-that is what makes them poor at telling a copy from another patient (docs/curation.md has figures). So copies are
+that is what makes them poor at telling a copy from another patient (benchmarks/planted_duplicates.py). So copies are
 sought in the pixels. The vector holds directions of the gradient on a 32 × 32 grid, which a change of window leaves
 alone, whitened by the principal components of the archive, so that what all chests share counts little.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
+from sklearn.decomposition import PCA
 
 from raydino.curation.kmeans import F32
 from raydino.tracking import track
@@ -56,12 +56,10 @@ class Descriptor:
         """The principal components of an archive, scaled to unit variance; from at most 4,096 films that seed draws."""
         rows = np.random.default_rng(seed).choice(len(pictures), min(len(pictures), _FIT_ROWS), replace=False)
         directions = _directions(pictures[np.sort(rows)])
-        mean = directions.mean(axis=0)
-        covariance = np.cov((directions - mean).T.astype(np.float64), bias=True)
-        last = len(covariance) - 1
-        variances, axes = eigh(covariance, subset_by_index=(last + 1 - _COMPONENTS, last))
-        used = variances > max(1e-6 * variances[-1], np.finfo(np.float64).tiny)
-        return cls(mean, (axes[:, used] / np.sqrt(variances[used])).astype(np.float32))
+        n = max(1, min(_COMPONENTS, len(rows) - 1))
+        found = PCA(n, svd_solver="randomized", random_state=seed).fit(directions)
+        scale = np.sqrt(np.maximum(found.explained_variance_, np.finfo(np.float32).eps))
+        return cls(found.mean_.astype(np.float32), (found.components_.T / scale).astype(np.float32))
 
     def __call__(self, pictures: Thumbnails) -> F32:
         """[N, D] float32, not normalised."""
