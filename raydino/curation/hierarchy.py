@@ -46,13 +46,15 @@ class Hierarchy:
         return np.stack(columns, axis=1)
 
 
-def build(vectors: Vectors, levels: Sequence[LevelRecipe], *, seed: int, work: Path | None = None) -> Hierarchy:
+def build(
+    vectors: Vectors, levels: Sequence[LevelRecipe], *, seed: int, work: Path | None = None, device: str = "cpu"
+) -> Hierarchy:
     """Cluster ``vectors`` [N, D] by ``levels``, the finest first. Equal arguments give equal bytes.
 
     ``work`` is a directory (of a file system that all ranks share) in which the newest round of each clustering is
     kept: a run that was killed goes on from it to the result that it would have had. Without it nothing is written
-    but subsets of over 1 GiB, to nameless files in the system's temporary directory. Raises UserError where a level
-    has more clusters than there are distinct vectors, or no fewer than the level below.
+    but subsets of over 1 GiB, to nameless files in the system's temporary directory. ``device`` is a torch device.
+    Raises UserError where a level has more clusters than there are distinct vectors, or no fewer than the level below.
     """
     counts = cluster_counts(levels, len(vectors))
     if work is not None:
@@ -67,7 +69,7 @@ def build(vectors: Vectors, levels: Sequence[LevelRecipe], *, seed: int, work: P
             if recipe.n_parts > 1:
                 clustered, total = clustered_in_parts, total * recipe.n_parts + 1
             shown = bar.add_task(f"clusters of level {number}", total=total, note="")
-            task = Task(f"level_{number}", (seed, number), work, partial(bar.advance, shown))
+            task = Task(f"level_{number}", (seed, number), work, partial(bar.advance, shown), device)
             try:
                 clusters = clustered(below, count, recipe, task)
             except UserError as error:

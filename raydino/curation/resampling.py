@@ -48,12 +48,14 @@ class LevelRecipe(Config):
 
 @dataclass(frozen=True)
 class Task:
-    """What one clustering is called, the seed of its random numbers, where it may write, and who counts its rounds."""
+    """What one clustering is called, the seed of its random numbers, where it may write and is computed, and who counts
+    its rounds."""
 
     name: str
     seed: tuple[int, ...]
     work: Path | None
     advance: Callable[[int], object]  # by a number of rounds
+    device: str = "cpu"
 
     def within(self, name: str, *seed: int) -> Task:
         """A task of this one."""
@@ -70,23 +72,27 @@ def resampled_kmeans(vectors: Vectors, n_clusters: int, recipe: LevelRecipe, tas
     sample_size = recipe.sample_size or max(1, len(vectors) // (2 * n_clusters))
     n_rounds = recipe.n_resamplings if sample_size > 1 else 0
     facts = (n_clusters, n_rounds, sample_size, recipe.sample, recipe.n_iterations, task.seed)
+
+    def clustered(some: Vectors, count: int, number: int) -> F32:
+        seed, n_iterations = (*task.seed, number), recipe.n_iterations
+        return kmeans(some, count, seed=seed, n_iterations=n_iterations, device=task.device).centroids
+
     newest = Newest.of(task.work, task.name, vectors, facts)
     held = newest.load()
     if held is None:
-        held = 0, kmeans(vectors, n_clusters, seed=(*task.seed, 0), n_iterations=recipe.n_iterations).centroids
+        held = 0, clustered(vectors, n_clusters, 0)
         newest.save(*held)
     number, centroids = held
-    clusters = _occupied(vectors, centroids)
+    clusters = _occupied(vectors, centroids, task.device)
     task.advance(1 + number + recipe.n_resamplings - n_rounds)
     while number < n_rounds:
         number += 1
         key = order_key(recipe.sample, clusters.squared_distances, np.random.default_rng((*task.seed, number, 1)))
         rows = first_of_each(clusters.assignment, np.full(len(clusters.centroids), sample_size), key)
         subset = gathered(vectors, rows, task.work)
-        seed = (*task.seed, number)
-        centroids = kmeans(subset, len(clusters.centroids), seed=seed, n_iterations=recipe.n_iterations).centroids
+        centroids = clustered(subset, len(clusters.centroids), number)
         newest.save(number, centroids)
-        clusters = _occupied(vectors, centroids)
+        clusters = _occupied(vectors, centroids, task.device)
         task.advance(1)
     return clusters
 
@@ -105,8 +111,8 @@ def gathered(vectors: Vectors, rows: I64, scratch: Path | None) -> Vectors:
     return subset
 
 
-def _occupied(vectors: Vectors, centroids: F32) -> Clusters:
+def _occupied(vectors: Vectors, centroids: F32, device: str) -> Clusters:
     """Each vector at its nearest centroid, without the centroids that get none."""
-    assignment, squared_distances = nearest(vectors, centroids)
+    assignment, squared_distances = nearest(vectors, centroids, device=device)
     kept, assignment = np.unique(assignment, return_inverse=True)
     return Clusters(centroids[kept], assignment.astype(np.int64), squared_distances)

@@ -23,9 +23,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, int, object
     calls: list[tuple[np.ndarray, int, object]] = []
     kmeans = resampling.kmeans
 
-    def spied(vectors: np.ndarray, n_clusters: int, *, seed: object, n_iterations: int) -> Clusters:
+    def spied(vectors: np.ndarray, n_clusters: int, *, seed: object, **others: object) -> Clusters:
         calls.append((np.array(vectors), n_clusters, seed))
-        return kmeans(vectors, n_clusters, seed=seed, n_iterations=n_iterations)  # type: ignore[arg-type]
+        return kmeans(vectors, n_clusters, seed=seed, **others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(resampling, "kmeans", spied)
     return calls
