@@ -1,8 +1,8 @@
 """Does pretraining on a curated set beat pretraining on as many films of the raw pool? On findings that are rare in it.
 
-The pool is made imbalanced: of the training films of a dataset, each with a finding stays with the chance below, so most
-are normal. An encoder is pretrained on the pool, and curates it by itself, without labels. Then equal recipes, steps and
-seeds on four sets: a random ``--share`` of the pool (raw), as many curated ones, as many drawn evenly over the true
+The pool is made imbalanced: of a dataset's training films, each with a finding stays with the chance below, so most are
+normal. An encoder is pretrained on the pool, and curates it by itself, without labels. Then equal recipes, steps and seeds
+on four sets: a random ``--share`` of the pool (raw), as many curated ones, as many drawn evenly over the true
 combinations of findings (labels, what balance could give at best), and the whole pool in balanced batches (weights).
 Frozen probes are fitted on training films outside the pool, and tested on val and test films.
 
@@ -194,8 +194,7 @@ def main() -> None:
     shares = {arm: np.mean([one[arm]["shares"] for one in found], axis=0).round(4).tolist() for arm in ARMS}
     films = {arm: [int(one[arm]["films"]) for one in found] for arm in ARMS}
     lines = ["| set | films | " + " | ".join(f"{name} in it" for name in STAYS) + " |", "|---" * (len(STAYS) + 2) + "|"]
-    for arm in ARMS:
-        lines.append(f"| {arm} | {films[arm][0]} | " + " | ".join(f"{share:.1%}" for share in shares[arm]) + " |")
+    lines += [f"| {arm} | {films[arm][0]} | " + " | ".join(f"{x:.1%}" for x in shares[arm]) + " |" for arm in ARMS]
     lines += [
         "",
         "| set | readout | findings | AUROC | gain on raw (95 % over patients) | seeds |",
@@ -205,7 +204,8 @@ def main() -> None:
         gain = row["gain"]
         lines.append(
             f"| {row['arm']} | {row['readout']} | {row['findings']} | {row['mean']:.3f} | {gain['mean']:+.3f} "
-            f"({gain['ci_low']:+.3f} to {gain['ci_high']:+.3f}) | {gain['lowest_seed']:+.3f} to {gain['highest_seed']:+.3f} |"
+            f"({gain['ci_low']:+.3f} to {gain['ci_high']:+.3f}) | "
+            f"{gain['lowest_seed']:+.3f} to {gain['highest_seed']:+.3f} |"
         )
     (arguments.work / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     head = {

@@ -1,8 +1,8 @@
 """The selection artifact: which films of a pool a pretraining reads, how often, and why the others are left out.
 
 ``selection.parquet`` has one row for each vector of the pool, so that nothing vanishes; ``pairs.parquet`` the pairs of
-films that are alike. The header's ``inputs`` name what was curated (``dataset`` and ``encoder``, or ``embeddings``); its
-``config`` holds the ``recipe`` and what was ``found``: the threshold, how it was calibrated, clusters by level.
+films that are alike. The header's ``inputs`` name what was curated (``dataset`` and ``encoder``, or ``embeddings``).
+Its ``config`` holds the ``recipe`` and what was ``found``: the threshold, how it was calibrated, clusters by level.
 ``report.html``, ``report.json`` and pictures stand beside the tables.
 """
 

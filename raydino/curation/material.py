@@ -118,7 +118,11 @@ def material_of_films(
     films = [Films(source, part_ids, cache_bytes=0) for source, part_ids, _ in parts if part_ids]
     known = Pool(ids, patients, contents, sizes, protected)
     return Material(
-        pool, known, film_sources=films, queries=queries, protected_inputs=[_fingerprint(o) for o in others]
+        pool,
+        known,
+        film_sources=films,
+        queries=queries,
+        protected_inputs=[{"dataset": o.header.fingerprint} for o in others],
     )
 
 
