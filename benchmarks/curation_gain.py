@@ -1,10 +1,10 @@
 """Does pretraining on a curated set beat pretraining on as many films of the raw pool? On findings that are rare in it.
 
 The pool is made imbalanced: of a dataset's training films, each with a finding stays with the chance below, so most are
-normal. An encoder is pretrained on the pool, and curates it by itself, without labels. Then equal recipes, steps and seeds
-on four sets: a random ``--share`` of the pool (raw), as many curated ones, as many drawn evenly over the true
-combinations of findings (labels, what balance could give at best), and the whole pool in balanced batches (weights).
-Frozen probes are fitted on training films outside the pool, and tested on val and test films.
+normal. An encoder is pretrained on the pool, and curates it by itself, without labels. Then equal recipes, steps and
+seeds on three sets of equal size: a random ``--share`` of the pool (raw), as many curated ones, and as many drawn evenly
+over the true combinations of findings (labels: what balance could give at best). Frozen probes are fitted on training
+films outside the pool, and tested on val and test films.
 
     python benchmarks/curation_gain.py dataset --steps 600 --seeds 3 --work /tmp/curation
     python benchmarks/curation_gain.py dataset --quick --work /tmp/quick
@@ -33,7 +33,7 @@ from raydino.config import load_config
 from raydino.curation.curate import curate
 from raydino.curation.film_vectors import film_vectors
 from raydino.curation.material import material_of_films
-from raydino.curation.recipe import CurateConfig, CurateRecipe, Weights
+from raydino.curation.recipe import CurateConfig, CurateRecipe
 from raydino.data.pool import Pool
 from raydino.encoder import Encoder
 from raydino.features import extract
@@ -44,7 +44,7 @@ from raydino.tracking import console
 ROOT = Path(__file__).resolve().parents[1]
 STAYS = {"Pleural Effusion": 0.5, "Cardiomegaly": 0.1, "Consolidation": 0.05, "Pneumothorax": 0.05, "Nodule": 0.05}
 RARE = ("Cardiomegaly", "Consolidation", "Pneumothorax")  # a nodule is beyond encoders of this size
-ARMS = ("raw", "curated", "weights", "labels")
+ARMS = ("raw", "curated", "labels")
 
 
 def imbalanced(dataset: Dataset, rng: np.random.Generator) -> list[str]:
@@ -103,14 +103,10 @@ class Experiment:
         material = material_of_films(vectors, self.dataset)
         budget = {"use": "subset", "budget": n}
         subset = CurateRecipe.model_validate({**self.recipe.resolved(), "seed": seed, "sampling": budget})
-        weighted = self.recipe.model_copy(update={"seed": seed, "sampling": Weights(use="weights")})
         chosen = curate(material, subset, work=work).table
-        table = curate(material, weighted, work=work).table
-        drawn = table[table["weight"] > 0]
         return {
             "raw": Pool(sorted(rng.choice(ids, n, replace=False).tolist()), None, {}),
             "curated": Pool(chosen["sample_id"][chosen["selected"]].tolist(), None, {}),
-            "weights": Pool(drawn["sample_id"].tolist(), drawn["weight"].to_numpy(float), {}),
             "labels": Pool(evenly_by_findings(self.dataset, ids, n, rng), None, {}),
         }
 
@@ -138,9 +134,8 @@ class Experiment:
             kept: dict[str, Any] = {}
             for arm, pool in self.pools(ids, seed).items():
                 console.print(f"seed {seed}: {arm}, {len(pool.sample_ids)} films")
-                weights = np.full(len(pool.sample_ids), 1.0) if pool.weights is None else pool.weights
-                positive = self.dataset.labels.loc[pool.sample_ids, list(STAYS)].fillna(0).to_numpy()
-                kept[f"{arm}/shares"] = weights @ positive / weights.sum()
+                present = self.dataset.labels.loc[pool.sample_ids, list(STAYS)].fillna(0).to_numpy()
+                kept[f"{arm}/shares"] = present.mean(axis=0)
                 kept[f"{arm}/films"] = len(pool.sample_ids)
                 for kind, values in self.scores(self.encoder(arm, pool, seed), ids).items():
                     kept[f"{arm}/{kind}"] = values
