@@ -2,9 +2,9 @@
 
 The pool is made imbalanced: of a dataset's training films, each with a finding stays with the chance below, so most are
 normal. An encoder is pretrained on the pool, and curates it by itself, without labels. Then equal recipes, steps and
-seeds on three sets of equal size: a random ``--share`` of the pool (raw), as many curated ones, and as many drawn evenly
-over the true combinations of findings (labels: what balance could give at best). Frozen probes are fitted on training
-films outside the pool, and tested on val and test films.
+seeds on three sets of equal size: a random ``--share`` of the pool (raw), as many curated ones, and as many drawn
+evenly over the true combinations of findings (labels: what balance could give at best). Frozen probes are fitted on
+training films outside the pool, and tested on val and test films.
 
     python benchmarks/curation_gain.py dataset --steps 600 --seeds 3 --work /tmp/curation
     python benchmarks/curation_gain.py dataset --quick --work /tmp/quick

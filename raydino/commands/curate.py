@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from raydino.artifacts.dataset import Dataset
     from raydino.curation.embeddings import Embeddings
     from raydino.curation.material import Material
@@ -49,16 +51,27 @@ def curate(
     from raydino.curation.curate import curate as run_curation
     from raydino.curation.recipe import CurateConfig
     from raydino.curation.write import working_directory, write_selection
+    from raydino.train.distributed import is_main, local_rank, process_group, wait_for_all
+    from raydino.train.precision import pick_device
 
-    loaded = load_config(config, CurateConfig, set_ or [])
-    refuse_existing(out, overwrite=overwrite, schema=SELECTION)
-    with working_directory(out) as work:
-        material, dataset = _material(source, data, encoder, protect or [], queries or [], loaded, work)
-        curated = run_curation(material, loaded.recipe, work=work)
-        write_selection(out, curated, material, dataset, loaded.recipe, overwrite=overwrite)
-    table = curated.table
-    counts = table["reason"].value_counts().to_dict()
-    left_out = ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items()) or "none"
+    with process_group():
+        loaded = load_config(config, CurateConfig, set_ or [])
+        refuse_existing(out, overwrite=overwrite, schema=SELECTION)
+        wait_for_all()  # nobody writes before everybody has looked
+        device = str(pick_device(loaded.runtime.device, local_rank=local_rank()))
+        with working_directory(out) as work:
+            material, dataset = _material(source, data, encoder, protect or [], queries or [], loaded, work, device)
+            curated = run_curation(material, loaded.recipe, work=work, device=device)
+            if is_main():
+                write_selection(out, curated, material, dataset, loaded.recipe, overwrite=overwrite)
+        if is_main():
+            _tell(out, curated.table)
+
+
+def _tell(out: Path, table: DataFrame) -> None:
+    """What became of the pool, and where the report is."""
+    counts = table["reason"].value_counts()
+    left_out = ", ".join(f"{number:,} {str(reason).replace('_', ' ')}" for reason, number in counts.items()) or "none"
     typer.echo(f"{out}: {int(table['selected'].sum()):,} of {len(table):,} selected; left out: {left_out}")
     typer.echo(f"report: {out / 'report.html'}")
 
@@ -71,6 +84,7 @@ def _material(
     queries: list[Path],
     config: CurateConfig,
     work: Path,
+    device: str,
 ) -> tuple[Material, Dataset | None]:
     """What the paths bring."""
     from raydino.artifacts.dataset import Dataset
@@ -79,10 +93,9 @@ def _material(
     from raydino.curation.material import material_of_films, material_of_vectors, of_training
     from raydino.encoder import Encoder
     from raydino.errors import UserError
-    from raydino.train.precision import pick_device
 
     kind = config.recipe.readout
-    loaded = None if encoder is None else Encoder.load(encoder, device=pick_device(config.runtime.device))
+    loaded = None if encoder is None else Encoder.load(encoder, device=device)
 
     def opened(path: Path, *splits: str) -> Embeddings:
         if not _is_dataset(path):

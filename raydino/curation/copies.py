@@ -35,19 +35,20 @@ class FilmsByRow(Protocol):
 
 @dataclass(frozen=True)
 class Copies:
-    """All pairs that were compared, with their registered similarity, and what similarity means a copy."""
+    """All pairs that were compared, with their registered similarity, and from which similarity on they are copies."""
 
     pairs: Pairs
-    calibration: Calibration
+    calibration: Calibration | None
 
 
 def find_copies(
-    films: FilmsByRow, pool: Pool, *, seed: int, k: int = CANDIDATES, false_merge_rate: float = 0.005
+    films: FilmsByRow, pool: Pool, *, seed: int, k: int = CANDIDATES, false_merge_rate: float | None = 0.005
 ) -> Copies:
     """Compare each film with its ``k`` likeliest copies, and calibrate. Row i of ``films`` is row i of ``pool``.
 
-    The films are read once, and those that are recoded a second time for each kind of copy. Raises UserError where the
-    archive is too small to calibrate; the calibration says itself whether it separates.
+    The films are read once, and those that are recoded a second time for each kind of copy. ``false_merge_rate`` None:
+    no calibration, for whoever has a threshold. Raises UserError where the archive is too small to calibrate; the
+    calibration says itself whether it separates.
     """
     if len(films) != len(pool.ids):
         raise UserError(f"{len(films)} films for {len(pool.ids)} ids", remedy="one for each id")
@@ -57,6 +58,8 @@ def find_copies(
     k = max(1, min(k, len(films) - 1))
     proposed = Pairs.of(_likeliest([descriptor(view) for view in shifted(pictures)], vectors, k, itself=True))
     pairs = Pairs(proposed.rows, registered_similarities(pictures, pictures, proposed.rows))
+    if false_merge_rate is None:
+        return Copies(pairs, None)
     drawn = np.sort(np.random.default_rng(seed).choice(len(films), min(RECODED_FILMS, len(films)), replace=False))
     positives = {
         kind: _found_again(recoded, drawn, pictures, descriptor, vectors, k)

@@ -24,6 +24,7 @@ from raydino.curation.retrieval import retrieve_by_cluster, retrieve_by_sample
 from raydino.curation.sampling import balanced_weights, flat_sample, hierarchical_sample
 from raydino.curation.thresholds import Calibration
 from raydino.errors import UserError
+from raydino.train.distributed import is_main, wait_for_all
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ class Curated:
     calibration: Calibration | None
 
 
-def curate(material: Material, recipe: CurateRecipe, *, work: Path) -> Curated:
-    """Decide over every vector of the pool. Equal arguments give an equal table; a killed run goes on from ``work``."""
+def curate(material: Material, recipe: CurateRecipe, *, work: Path, device: str = "cpu") -> Curated:
+    """Decide over every vector of the pool. Equal arguments give an equal table; a killed run goes on from ``work``.
+
+    Under ``process_group`` every process calls it, with a ``work`` that all see, and gets the table of one process:
+    they share the clustering and repeat the rest.
+    """
     work.mkdir(parents=True, exist_ok=True)
     ids = material.pool.ids
     table = pd.DataFrame({"sample_id": ids, "selected": True, "weight": 0.0, "distance": np.nan})
@@ -54,14 +59,14 @@ def curate(material: Material, recipe: CurateRecipe, *, work: Path) -> Curated:
     kept = _kept(table)
     vectors: Vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "deduplicated.npy")
     if recipe.retrieval:
-        found = _retrieved(vectors, material, recipe)
+        found = _retrieved(vectors, material, recipe, device)
         _leave_out(table, np.delete(kept, found), "not_retrieved")
         kept = _kept(table)
         vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "retrieved.npy")
     hierarchy = None
     clustered = kept if recipe.levels else kept[:0]
     if recipe.levels:
-        hierarchy = build(vectors, recipe.levels, seed=recipe.seed, work=work)
+        hierarchy = build(vectors, recipe.levels, seed=recipe.seed, work=work, device=device)
         _place(table, kept, hierarchy)
         kept = _sample(table, kept, hierarchy, recipe)
     if not table["weight"].any():
@@ -76,11 +81,13 @@ def prepared(vectors: Vectors, rows: I64, metric: str, path: Path) -> F32:
     """
     if not len(rows):
         raise UserError("no film is left to select from", remedy="look at the threshold of duplicates, or at retrieval")
-    made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(rows), vectors.shape[1]))
-    for start in range(0, len(rows), CHECK_ROWS):
-        made[start : start + CHECK_ROWS] = scaled(vectors[rows[start : start + CHECK_ROWS]], metric)
-    made.flush()
-    return made
+    if is_main():
+        made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(rows), vectors.shape[1]))
+        for start in range(0, len(rows), CHECK_ROWS):
+            made[start : start + CHECK_ROWS] = scaled(vectors[rows[start : start + CHECK_ROWS]], metric)
+        made.flush()
+    wait_for_all()
+    return np.asanyarray(np.load(path, mmap_mode="r"))
 
 
 def scaled(vectors: Vectors, metric: str) -> F32:
@@ -101,12 +108,10 @@ def _compared(material: Material, recipe: Duplicates, seed: int) -> tuple[Pairs,
         k = min(recipe.neighbours, len(vectors) - 1)
         pairs = Pairs.of(nearest_neighbours(vectors, k=k, seed=seed))
         return pairs, float(recipe.threshold), None
-    films = material.films()
-    copies = find_copies(
-        films, material.known, seed=seed, k=recipe.neighbours, false_merge_rate=recipe.false_merge_rate
-    )
-    if recipe.threshold != "calibrated":
-        return copies.pairs, recipe.threshold, copies.calibration
+    rate = recipe.false_merge_rate if recipe.threshold == "calibrated" else None
+    copies = find_copies(material.films(), material.known, seed=seed, k=recipe.neighbours, false_merge_rate=rate)
+    if copies.calibration is None:
+        return copies.pairs, float(recipe.threshold), None
     copies.calibration.require_separates("recipe.duplicates")
     return copies.pairs, copies.calibration.threshold, copies.calibration
 
@@ -115,17 +120,14 @@ def _remove_duplicates(
     table: pd.DataFrame, material: Material, pairs: Pairs, threshold: float, recipe: Duplicates
 ) -> None:
     found = deduplicate(material.known, pairs, threshold, leaks=recipe.leaks)
-    for row in range(len(table)):
-        reason = found.reasons[row]
-        if reason is not None:
-            table.loc[row, ["selected", "reason", "duplicate_of"]] = (
-                False,
-                reason,
-                material.known.ids[found.duplicate_of[row]],
-            )
+    reasons = np.array(found.reasons[: len(table)], dtype=object)
+    out = np.flatnonzero([reason is not None for reason in reasons])
+    table.loc[out, "selected"] = False
+    table.loc[out, "reason"] = reasons[out]
+    table.loc[out, "duplicate_of"] = np.asarray(material.known.ids, object)[found.duplicate_of[out]]
 
 
-def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe) -> I64:
+def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe, device: str) -> I64:
     """Rows of ``vectors`` that any of the query sets asks for."""
     if not material.queries:
         raise UserError("retrieval without queries", where="recipe.retrieval", remedy="add --queries FEATURES")
@@ -134,7 +136,7 @@ def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe) -> I6
     if isinstance(wanted, BySample):
         rows = [retrieve_by_sample(vectors, q, k=wanted.k, at_most=wanted.at_most, seed=seed) for q in queries]
     elif wanted is not None:
-        clusters = kmeans(vectors, wanted.n_clusters, seed=seed)
+        clusters = kmeans(vectors, wanted.n_clusters, seed=seed, device=device)
         rows = [
             retrieve_by_cluster(
                 clusters.assignment,

@@ -50,7 +50,8 @@ def nearest_neighbours(
     index = _index(base, exact_rows, seed)
     rows = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
-    for start in track(range(0, len(queries), _BLOCK_ROWS), "neighbours"):
+    starts = range(0, len(queries), _BLOCK_ROWS)
+    for start in track(starts, "neighbours") if len(starts) > 1 else starts:
         found, which = index.search(_unit(queries[start : start + _BLOCK_ROWS]), k + itself)
         if itself:
             found, which = _without_itself(found, which, start)

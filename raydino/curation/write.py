@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from raydino.curation.material import Material
 from raydino.curation.pair_sheet import write_pair_sheet
 from raydino.curation.recipe import CurateRecipe
 from raydino.curation.report import write_report
+from raydino.errors import UserError
+from raydino.train.distributed import is_main, wait_for_all
 
 PAIR_SHEET = "pairs.png"
 
@@ -29,9 +32,22 @@ PAIR_SHEET = "pairs.png"
 def working_directory(out: Path) -> Iterator[Path]:
     """``.OUT.curate`` beside ``out``: kept when anything goes wrong, so that the next try goes on; else removed."""
     work = out.with_name(f".{out.name}.curate")
-    work.mkdir(parents=True, exist_ok=True)
-    yield work
-    shutil.rmtree(work)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", where=out) from None
+    try:
+        yield work
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError("the disk is full", where=work, remedy="free space and run again, it goes on") from error
+        raise
+    finally:
+        with suppress(OSError):
+            work.rmdir()  # where nothing was done yet
+    wait_for_all()
+    if is_main():
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def write_selection(
