@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from raydino.artifacts.dataset import Dataset
-    from raydino.curation.embeddings import Embeddings
     from raydino.curation.material import Material
     from raydino.curation.recipe import CurateConfig
 
@@ -22,7 +21,9 @@ def curate(
     ],
     config: Annotated[Path, typer.Option(help="A YAML of configs/curate/.")],
     out: Annotated[Path, typer.Option(help="The selection directory to write.")],
-    encoder: Annotated[Path | None, typer.Option(help="An encoder or a run, for films.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="An encoder or a run, which turns films into vectors. Copies alone need none.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The dataset that features are of: brings films, splits and patients.")
     ] = None,
@@ -87,8 +88,10 @@ def _material(
     device: str,
 ) -> tuple[Material, Dataset | None]:
     """What the paths bring."""
+    import numpy as np
+
     from raydino.artifacts.dataset import Dataset
-    from raydino.curation.embeddings import open_embeddings
+    from raydino.curation.embeddings import Embeddings, open_embeddings
     from raydino.curation.film_vectors import film_vectors
     from raydino.curation.material import material_of_films, material_of_vectors, of_training
     from raydino.encoder import Encoder
@@ -100,10 +103,12 @@ def _material(
     def opened(path: Path, *splits: str) -> Embeddings:
         if not _is_dataset(path):
             return open_embeddings(path, kind=kind, work=work)
-        if loaded is None:
-            raise UserError("a dataset needs --encoder to become vectors", where=path)
         dataset = Dataset.open(path)
         ids = dataset.sample_ids(*splits)
+        if loaded is None and config.recipe.needs_vectors:
+            raise UserError("a dataset needs --encoder to become vectors", where=path)
+        if loaded is None:
+            return Embeddings(ids, np.empty((len(ids), 0), np.float32), {"dataset": dataset.header.fingerprint})
         return film_vectors(loaded, dataset, ids, kind=kind, work=work, batch_size=config.runtime.batch_size)
 
     found = [opened(path) for path in queries]

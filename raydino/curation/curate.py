@@ -57,30 +57,30 @@ def curate(material: Material, recipe: CurateRecipe, *, work: Path, device: str 
         pairs, threshold, calibration = _compared(material, recipe.duplicates, recipe.seed)
         _remove_duplicates(table, material, pairs, threshold, recipe.duplicates)
     kept = _kept(table)
-    vectors: Vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "deduplicated.npy")
+    if not len(kept):
+        raise UserError("every film is a copy or a leak", where="recipe.duplicates", remedy="look at the threshold")
+    hierarchy, clustered = None, kept[:0]
     if recipe.retrieval:
+        vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "deduplicated.npy")
         found = _retrieved(vectors, material, recipe, device)
         _leave_out(table, np.delete(kept, found), "not_retrieved")
         kept = _kept(table)
-        vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "retrieved.npy")
-    hierarchy = None
-    clustered = kept if recipe.levels else kept[:0]
     if recipe.levels:
+        clustered = kept
+        vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "clustered.npy")
         hierarchy = build(vectors, recipe.levels, seed=recipe.seed, work=work, device=device)
         _place(table, kept, hierarchy)
         kept = _sample(table, kept, hierarchy, recipe)
     if not table["weight"].any():
-        table.loc[kept, "weight"] = 1 / max(len(kept), 1)
+        table.loc[kept, "weight"] = 1 / len(kept)
     return Curated(table, hierarchy, [ids[row] for row in clustered], pairs, threshold, calibration)
 
 
 def prepared(vectors: Vectors, rows: I64, metric: str, path: Path) -> F32:
     """The vectors of ``rows``, float32 in the file ``path``: of length 1 where ``metric`` is cosine.
 
-    Raises UserError where no row is left, or where a vector has no direction.
+    Raises UserError where a vector has no direction.
     """
-    if not len(rows):
-        raise UserError("no film is left to select from", remedy="look at the threshold of duplicates, or at retrieval")
     if is_main():
         made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(rows), vectors.shape[1]))
         for start in range(0, len(rows), CHECK_ROWS):
@@ -149,7 +149,10 @@ def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe, devic
             )
             for q in queries
         ]
-    return np.unique(np.concatenate(rows))
+    found = np.unique(np.concatenate(rows))
+    if not len(found):
+        raise UserError("the queries ask for nothing", where="recipe.retrieval", remedy="lower more_than")
+    return found
 
 
 def _place(table: pd.DataFrame, kept: I64, hierarchy: Hierarchy) -> None:

@@ -30,6 +30,8 @@ CHECK_ROWS = 16384  # at a time, here and in normalising: bounds the memory
 class Embeddings:
     """``vectors`` [N, D] of ``ids``, checked; ``inputs`` are the fingerprints that a header records of them.
 
+    D is 0 where films alone are compared, so that an archive can be rid of copies before there is an encoder.
+
     Raises UserError on ids that repeat, values that are NaN or infinite, and vectors that are all alike.
     """
 
@@ -41,7 +43,8 @@ class Embeddings:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.ids):
             raise UserError(f"{len(self.ids)} ids for vectors of shape {self.vectors.shape}", remedy="one row an id")
         require_unique(self.ids)
-        require_usable(self.vectors, self.ids)
+        if self.vectors.shape[1]:
+            require_usable(self.vectors, self.ids)
 
     def select(self, ids: list[str]) -> Embeddings:
         """Those of ``ids``, in that order. Raises UserError for one that has no vector."""

@@ -74,6 +74,12 @@ class CurateRecipe(Config):
     levels: tuple[LevelRecipe, ...] = ()  # the finest first
     sampling: Annotated[Subset | Weights, Field(discriminator="use")] | None = None
 
+    @property
+    def needs_vectors(self) -> bool:
+        """Whether anything is asked for beyond the comparison of films."""
+        by_vectors = self.duplicates is not None and self.duplicates.compare == "vectors"
+        return bool(self.levels) or self.retrieval is not None or by_vectors
+
     @model_validator(mode="after")
     def _whole(self) -> CurateRecipe:
         if bool(self.levels) != (self.sampling is not None):

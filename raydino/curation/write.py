@@ -25,7 +25,7 @@ from raydino.curation.report import write_report
 from raydino.errors import UserError
 from raydino.train.distributed import is_main, wait_for_all
 
-PAIR_SHEET = "pairs.png"
+PAIR_SHEETS = ("pairs_of_two_patients.png", "pairs_of_one_patient.png")
 
 
 @contextmanager
@@ -67,13 +67,11 @@ def write_selection(
     config = {"recipe": recipe.resolved(), "found": _found(curated, material)}
     with creating(out, SELECTION, config=config, seed=recipe.seed, inputs=inputs, overwrite=overwrite) as directory:
         ROWS.write(curated.table, directory / "selection.parquet")
-        sheet = None
+        sheets: list[Path] = []
         if curated.compared is not None and curated.threshold is not None:
             alike = curated.compared.where(curated.compared.similarities >= curated.threshold)
             PAIRS.write(_pairs_table(alike, material), directory / "pairs.parquet")
-            if material.film_sources and len(curated.compared):
-                sheet = directory / PAIR_SHEET
-                write_pair_sheet(sheet, material.films(), material.known, curated.compared, curated.threshold)
+            sheets = _pair_sheets(directory, curated.compared, curated.threshold, material)
         write_report(
             directory,
             selection=curated.table,
@@ -82,8 +80,20 @@ def write_selection(
             dataset=dataset,
             settings=config,
             inputs=inputs,
-            pairs_sheet=sheet,
+            pairs_sheet=sheets[0] if sheets else None,
         )
+
+
+def _pair_sheets(directory: Path, compared: Pairs, threshold: float, material: Material) -> list[Path]:
+    """Pictures of the pairs around the threshold. Those of two patients come first: they are red flags or errors."""
+    if not material.film_sources:
+        return []
+    one_patient, written = material.known.one_patient(compared), []
+    for name, kept in zip(PAIR_SHEETS, (~one_patient, one_patient), strict=True):
+        if kept.any():
+            write_pair_sheet(directory / name, material.films(), material.known, compared.where(kept), threshold)
+            written.append(directory / name)
+    return written
 
 
 def _pairs_table(alike: Pairs, material: Material) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import read_header
 from raydino.artifacts.selection import PAIRS, ROWS
 from raydino.cli import run
+from raydino.config import load_config
+from raydino.curation.recipe import CurateConfig
 from raydino.data.pool import Pool
 from raydino.testing.tiny import tiny_dataset, tiny_encoder
 
@@ -57,13 +60,28 @@ def test_films_and_their_features_give_one_selection(made, tmp_path, capsys):
     assert {p.name for p in (tmp_path / "films").iterdir()} >= {
         "report.html",
         "report.json",
-        "pairs.png",
+        "pairs_of_two_patients.png",
         "clusters.png",
     }
     assert PAIRS.read(tmp_path / "films/pairs.parquet")["similarity"].ge(0.97).all()
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
     assert len(Pool.of(Dataset.open(made / "dataset"), tmp_path / "films").sample_ids) == 10
+
+
+def test_copies_are_found_before_there_is_an_encoder(made, tmp_path, capsys):
+    (tmp_path / "copies.yaml").write_text(yaml.safe_dump({"recipe": {"duplicates": RECIPE["duplicates"]}}))
+    arguments = ["curate", made / "dataset", "--config", tmp_path / "copies.yaml", "--out", tmp_path / "s"]
+    assert run([str(word) for word in arguments]) == 0
+    assert "of 24 selected" in capsys.readouterr().out
+    table = ROWS.read(tmp_path / "s/selection.parquet")
+    assert set(table["reason"].dropna()) <= {"near_duplicate", "leak"}
+    assert read_header(tmp_path / "s").inputs.keys() == {"dataset"}
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs/curate").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_is_complete(path):
+    assert load_config(path, CurateConfig).recipe.resolved()
 
 
 def test_foreign_embeddings(made, tmp_path, capsys):

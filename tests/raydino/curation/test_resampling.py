@@ -86,7 +86,7 @@ def test_resampling_moves_centroids_away_from_what_is_common() -> None:
     for n_resamplings in (0, 6):
         recipe = LevelRecipe(n_clusters=60, n_resamplings=n_resamplings, sample_size=8, n_iterations=15)
         in_rare.append(float((resampled_kmeans(vectors, 60, recipe, task()).centroids[:, 0] > 3).mean()))
-    assert in_rare[0] == pytest.approx(0.187, abs=0.06)
+    assert in_rare[0] == pytest.approx(0.187, abs=0.09)
     assert in_rare[1] == pytest.approx(0.5, abs=0.12)
 
 
