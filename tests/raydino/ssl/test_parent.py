@@ -199,5 +199,5 @@ def test_resume_refuses_another_parent(parent, dataset, tmp_path):
     made = config(parent={"use": "network", "path": str(source)})
     run(made, dataset, tmp_path / "run", stop_after=2)
     run(config(), dataset, source, resume=True)  # the parent trains on
-    with pytest.raises(UserError, match="another dataset or parent"):
+    with pytest.raises(UserError, match="another dataset, selection or parent"):
         run(made, dataset, tmp_path / "run", resume=True)

@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from raydino.artifacts.dataset import Dataset
+from raydino.artifacts.header import read_header
 from raydino.artifacts.images import encode_png
 from raydino.config import parse_config
+from raydino.data.pool import Pool
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.ssl import run as module
@@ -56,6 +58,21 @@ def run(dataset, directory, *, recipe=RECIPE, **options):
 def weights(directory):
     path = newest_checkpoint(directory / "checkpoints")
     return read_facts(path)["step"], load_checkpoint(path)
+
+
+def test_a_weighted_pool_is_read_as_its_weights_say(dataset, tmp_path, monkeypatch):
+    ids = dataset.sample_ids("train")[:4]
+    pool = Pool(ids, np.array([0.5, 0.25, 0.125, 0.125]), {"selection": "abc"})
+    read = []
+    inner = module.batches
+    monkeypatch.setattr(module, "batches", lambda *a, **k: (read.append(b) or b for b in inner(*a, **k)))
+    run(dataset, tmp_path / "run", pool=pool, stop_after=10)
+    films = torch.cat([batch.film_indices for batch in read])
+    assert torch.bincount(films).tolist() == pytest.approx([20, 10, 5, 5], abs=4)
+    assert read_header(tmp_path / "run").inputs["selection"] == "abc"
+    with pytest.raises(UserError, match="another dataset, selection or parent"):
+        run(dataset, tmp_path / "run", resume=True)
+    run(dataset, tmp_path / "run", pool=pool, resume=True, stop_after=11)
 
 
 def test_twenty_steps_equal_ten_stop_and_ten(dataset, tmp_path):
