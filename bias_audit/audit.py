@@ -19,8 +19,10 @@ from bias_audit.flags import flag_gaps
 from bias_audit.gaps import gap_table
 from bias_audit.inputs import AuditTable
 from bias_audit.intervals import patient_multiplicities
-from bias_audit.metrics import Metric, Rows, metrics_for
-from bias_audit.replicates import LabelRows, Replicates, Weights, replicate_all
+from bias_audit.masks import MEASURED
+from bias_audit.metrics import Metric, metrics_for
+from bias_audit.replicates import Replicates, Weights, replicate_all
+from bias_audit.rows import LabelRows, Rows
 from bias_audit.settings import AuditConfig
 from bias_audit.strata import Partition, StrataIndex, cohort_table, index_of, partitions
 from bias_audit.vocabulary import fairness_row, fairness_table
@@ -60,7 +62,7 @@ def audit(
     strata, gaps, fairness = [], [], []
     groups = {str(label): rows for label, rows in table.rows.groupby("label", sort=True)}
     for label in progress(list(groups)):
-        data, unknown = _label_rows(groups[label], patient, index)
+        data, unknown = label_rows(groups[label], patient, index)
         has_threshold = label in table.thresholds
         chosen = metrics_for(recipe.metrics, table.task, label, recipe.no_finding, has_threshold=has_threshold)
         metrics.update({metric.name: metric for metric in chosen})
@@ -86,7 +88,7 @@ def audit(
     )
 
 
-def _label_rows(
+def label_rows(
     rows: pd.DataFrame, patient: npt.NDArray[np.int64], index: StrataIndex
 ) -> tuple[LabelRows, npt.NDArray[np.int64]]:
     """Known rows of one label by score, and the number of unknown ones in each stratum."""
@@ -95,9 +97,8 @@ def _label_rows(
     unknown = np.bincount(index.membership[film[~known]].ravel(), minlength=len(index)).astype(np.int64)
     kept = rows[known].sort_values(["score", "film"], kind="stable")
     film = kept["film"].to_numpy(np.int64)
-    columns = {name: kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold", "dice")}
-    called = columns["score"] >= columns["threshold"]
-    answers = Rows(columns["target"], columns["score"], called, columns["dice"])
+    target, score, threshold = (kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold"))
+    answers = Rows(target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in MEASURED if n in kept})
     return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown
 
 
@@ -131,7 +132,7 @@ class _Label:
         low = high = estimate
         if ok.any():
             parts = parts_of(self.data, metric)
-            low, high = interval_of(replicates.inside, parts, float(replicates.inside[0, 0]), self.recipe.confidence)
+            low, high = interval_of(replicates.inside, parts, float(replicates.inside[0, 0]), metric, self.recipe.confidence)
         status, reason = zip(*self.verdicts[metric.name], strict=True)
         return pd.DataFrame(
             {
@@ -139,10 +140,10 @@ class _Label:
                 "stratum": self.index.names,
                 "label": self.label,
                 "metric": metric.name,
-                "n_images": self.counts.films,
-                "n_patients": self.counts.patients,
-                "n_positive": self.counts.positive_films,
-                "n_positive_patients": self.counts.positive_patients,
+                "n_images": self.counts.films["all"],
+                "n_patients": self.counts.patients["all"],
+                "n_positive": self.counts.films["positive"],
+                "n_positive_patients": self.counts.patients["positive"],
                 "n_unknown": self.unknown,
                 "estimate": estimate,
                 "ci_low": np.where(ok, low, np.nan),
@@ -156,9 +157,9 @@ class _Label:
         """Rows in fairlearn's words, one a plain axis."""
         recipe, counts = self.recipe, self.counts
         enough = (
-            (counts.patients >= recipe.min_patients)
-            & (counts.positive_patients >= recipe.min_positives)
-            & (counts.negative_patients >= recipe.min_positives)
+            (counts.patients["all"] >= recipe.min_patients)
+            & (counts.patients["positive"] >= recipe.min_positives)
+            & (counts.patients["negative"] >= recipe.min_positives)
         )
         names = np.array(self.index.names, dtype=object)
         rows = []

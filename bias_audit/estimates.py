@@ -1,8 +1,8 @@
 """What an estimate consists of, and its interval in a stratum or in everyone else.
 
-Each metric is a mean over films, or (AUROC) the joint mean of two classes' placements. ``Part``
-holds one such mean: how far its films spread, how alike films of one patient are, and how many films of each
-patient count. Neighbours: ``intervals`` (the formulas), ``gaps`` and ``audit`` (callers).
+Most metrics are a mean over films, or (AUROC) the joint mean of two classes' placements. ``Part``
+holds one such mean: how far its films spread, how alike films of one patient are, and how many films of how many
+patients count. Neighbours: ``intervals`` (the formulas), ``gaps`` and ``audit`` (callers).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bias_audit.auroc import placements
 from bias_audit.intervals import (
     effective_films,
     intracluster_correlation,
+    mean_interval,
     percentile_interval,
     wilson_interval,
 )
-from bias_audit.metrics import Floats, MeanMetric, Metric
-from bias_audit.replicates import LabelRows
+from bias_audit.metrics import UNIT, Metric
+from bias_audit.rows import Bools, Floats, LabelRows
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,41 @@ class Part:
 
     variance: float  # of one film's value, pooled over everyone
     correlation: float  # between films of one patient, pooled, 0..1
-    per_patient: Floats  # [strata, patients] films that count
+    films: Floats  # [strata] that count
+    squares: Floats  # [strata] sum over patients of (films inside)²
+    shared: Floats  # [strata] sum over patients of films inside × films outside
 
     def rest(self) -> Part:
         """The same of everyone else."""
-        return Part(self.variance, self.correlation, self.per_patient[:1] - self.per_patient)
+        squares = self.squares[0] - 2 * self.shared - self.squares
+        return Part(self.variance, self.correlation, self.films[0] - self.films, squares, self.shared)
+
+    def of(self, strata: Bools) -> Part:
+        """The same of some strata."""
+        return Part(self.variance, self.correlation, *(a[strata] for a in (self.films, self.squares, self.shared)))
 
     def effective(self) -> Floats:
         """[strata] number of independent films that would weigh the same."""
-        return effective_films(self.per_patient, self.correlation)
+        return effective_films(self.films, self.squares, self.correlation)
 
 
 def parts_of(data: LabelRows, metric: Metric) -> list[Part]:
-    """One part for a MeanMetric, two (films with the finding, films without) for an AUROC."""
-    if isinstance(metric, MeanMetric):
-        return [_part(data, metric.values(data.rows))]
-    positive = data.rows.target == 1
-    share = placements(data.rows.score, positive)
-    return [_part(data, np.where(mask, share, np.nan)) for mask in (positive, ~positive)]
+    """One part for a mean, two (films with the finding, films without) for an AUROC, none for other metrics."""
+    return [_part(data, values) for values in metric.parts(data.rows)]
 
 
 def _part(data: LabelRows, values: Floats) -> Part:
     counted = ~np.isnan(values)
-    residual = values[counted] - values[counted].mean()
+    residual = values[counted] - values[counted].mean() if counted.any() else values[counted]
     variance = float((residual**2).sum() / max(len(residual) - 1, 1))
     correlation = intracluster_correlation(residual, data.patient[counted])
-    return Part(variance, correlation, data.patient_sums(counted.astype(np.float64)))
+    sums = data.patient_sums(counted.astype(np.float64))
+    everyone = sums[[0]].toarray()[0]
+    films, squares, products = (
+        np.add.reduceat(np.append(v, 0.0), sums.indptr[:-1]) * (np.diff(sums.indptr) > 0)
+        for v in (sums.data, sums.data**2, sums.data * everyone[sums.indices])
+    )
+    return Part(variance, correlation, films, squares, products - squares)
 
 
 def independent_films(parts: Sequence[Part], everyone: float) -> Floats:
@@ -69,11 +78,17 @@ def independent_films(parts: Sequence[Part], everyone: float) -> Floats:
         return np.asarray(spread / variance if spread > 0 else np.min([part.effective() for part in parts], axis=0))
 
 
-def interval_of(replicates: Floats, parts: Sequence[Part], everyone: float, confidence: float) -> tuple[Floats, Floats]:
-    """[strata, 1 + B] → lower and upper ends [strata] within 0..1.
-
-    Either end is the wider of the percentile interval and Wilson's on the number of independent films.
-    """
-    low, high = percentile_interval(replicates[:, 1:], confidence)
-    small_low, small_high = wilson_interval(replicates[:, 0], independent_films(parts, everyone), confidence)
-    return np.clip(np.fmin(low, small_low), 0, 1), np.clip(np.fmax(high, small_high), 0, 1)
+def interval_of(
+    replicates: Floats, parts: Sequence[Part], everyone: float, metric: Metric, confidence: float
+) -> tuple[Floats, Floats]:
+    """[strata, 1 + B] → lower and upper ends [strata] within the metric's limits."""
+    if not parts:
+        low, high = percentile_interval(replicates[:, 1:], confidence)
+    elif metric.limits == UNIT:
+        small_low, small_high = wilson_interval(replicates[:, 0], independent_films(parts, everyone), confidence)
+        low, high = percentile_interval(replicates[:, 1:], confidence)
+        low, high = np.fmin(low, small_low), np.fmax(high, small_high)
+    else:
+        [part] = parts
+        low, high = mean_interval(replicates[:, 0], part.variance, part.effective(), confidence)
+    return np.clip(low, *metric.limits), np.clip(high, *metric.limits)

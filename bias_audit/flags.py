@@ -15,8 +15,9 @@ import pandas as pd
 from scipy import stats
 
 from bias_audit.gaps import gap_table
-from bias_audit.metrics import Floats, Metric
-from bias_audit.replicates import LabelRows, Weights, replicate_all
+from bias_audit.metrics import Metric
+from bias_audit.replicates import Weights, replicate_all
+from bias_audit.rows import Floats, LabelRows
 from bias_audit.settings import AuditConfig
 from bias_audit.strata import StrataIndex
 

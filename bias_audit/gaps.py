@@ -26,23 +26,25 @@ from scipy import stats
 from bias_audit.counts import Counts, count_strata
 from bias_audit.estimates import Part, independent_films, interval_of, parts_of
 from bias_audit.intervals import percentile_interval
-from bias_audit.metrics import Floats, MeanMetric, Metric
-from bias_audit.replicates import LabelRows, Replicates
+from bias_audit.metrics import Metric
+from bias_audit.replicates import Replicates
+from bias_audit.rows import Floats, LabelRows
 from bias_audit.settings import Recipe
 from bias_audit.strata import StrataIndex
 
 
 def null_error(parts: Sequence[Part]) -> Floats:
     """Standard error [strata] of stratum minus rest if there were no difference; NaN where either is empty."""
-    total = 0.0
+    total = np.zeros(1)
     for part in parts:
-        inside, rest = part.per_patient, part.rest().per_patient
+        rest = part.rest()
         with np.errstate(divide="ignore", invalid="ignore"):
-            share_in, share_rest = (films / films.sum(axis=1, keepdims=True) for films in (inside, rest))
-            films = 1 / inside.sum(axis=1) + 1 / rest.sum(axis=1)
-            together = ((share_in - share_rest) ** 2).sum(axis=1)
+            films = 1 / part.films + 1 / rest.films
+            # sum over patients of (their share of the stratum - their share of the rest)²
+            together = part.squares / part.films**2 + rest.squares / rest.films**2
+            together = together - 2 * part.shared / (part.films * rest.films)
             total = total + part.variance * ((1 - part.correlation) * films + part.correlation * together)
-    return np.sqrt(total)
+    return np.sqrt(np.maximum(total, 0))
 
 
 def gap_p_value(
@@ -87,7 +89,7 @@ def gap_table(
     inside, rest = count_strata(data)
     frames = []
     for metric in metrics:
-        if metric.better is None:
+        if not metric.tested:
             continue
         verdicts = [_status(k, metric, inside, rest, recipe) for k in range(data.strata)]
         ok = np.array([status == "ok" for status, _ in verdicts])
@@ -105,7 +107,7 @@ def gap_table(
 
 
 def _status(k: int, metric: Metric, inside: Counts, rest: Counts, recipe: Recipe) -> tuple[str, str | None]:
-    if rest.films[k] == 0:
+    if rest.films["all"][k] == 0:
         return "undefined", "there is nobody else to compare with"
     status, reason = inside.status(k, metric, recipe.min_patients, recipe.min_positives)
     if status != "ok":
@@ -123,19 +125,17 @@ def _numbers(
     inside, outside = replicates.inside[ok], replicates.rest[ok]
     every = parts_of(data, metric)
     error = null_error(every)[ok]
-    parts = [Part(part.variance, part.correlation, part.per_patient[ok]) for part in every]
-    rests = [Part(part.variance, part.correlation, part.rest().per_patient[ok]) for part in every]
+    parts, rests = [part.of(ok) for part in every], [part.rest().of(ok) for part in every]
     estimate, rest, everyone = inside[:, 0], outside[:, 0], float(replicates.inside[0, 0])
     low, high = square_and_add(
         estimate,
-        interval_of(inside, parts, everyone, confidence),
+        interval_of(inside, parts, everyone, metric, confidence),
         rest,
-        interval_of(outside, rests, everyone, confidence),
+        interval_of(outside, rests, everyone, metric, confidence),
     )
     boot_low, boot_high = percentile_interval((inside - outside)[:, 1:], confidence)
     films, films_rest = (independent_films(side, everyone) for side in (parts, rests))
-    step = float(isinstance(metric, MeanMetric) and metric.binary)
-    p_value = gap_p_value(estimate, rest, everyone, error, films, films_rest, step)
+    p_value = gap_p_value(estimate, rest, everyone, error, films, films_rest, float(metric.steps))
     low, high = np.clip(np.fmin(low, boot_low), -1, 1), np.clip(np.fmax(high, boot_high), -1, 1)
     columns = (estimate, rest, estimate - rest, error, low, high, p_value)
     return {name: _spread(column, ok) for name, column in zip(names, columns, strict=True)}

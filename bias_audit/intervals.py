@@ -55,10 +55,9 @@ def intracluster_correlation(residual: Floats, patient: npt.NDArray[np.int64]) -
     return float(np.clip((sums**2 - squares).sum() / pairs / variance, 0, 1))
 
 
-def effective_films(per_patient: Floats, correlation: float) -> Floats:
-    """[strata, patients] films of each patient → [strata] number of independent films that weigh the same."""
-    films = per_patient.sum(axis=1)
-    weight = (1 - correlation) * films + correlation * (per_patient**2).sum(axis=1)
+def effective_films(films: Floats, squares: Floats, correlation: float) -> Floats:
+    """[strata] films and sum over patients of films² → number of independent films that weigh the same."""
+    weight = (1 - correlation) * films + correlation * squares
     return np.divide(films**2, weight, out=np.zeros_like(films), where=weight > 0)
 
 
@@ -69,3 +68,10 @@ def wilson_interval(share: Floats, films: Floats, confidence: float) -> tuple[Fl
         middle = (share + z**2 / (2 * films)) / (1 + z**2 / films)
         half = z / (1 + z**2 / films) * np.sqrt(share * (1 - share) / films + z**2 / (4 * films**2))
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def mean_interval(mean: Floats, variance: float, films: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Student's interval of a mean of ``films`` independent values of ``variance``; all [strata]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = stats.t.ppf((1 + confidence) / 2, np.maximum(films - 1, 1)) * np.sqrt(variance / films)
+    return mean - half, mean + half

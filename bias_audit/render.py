@@ -19,7 +19,8 @@ import pandas as pd
 from bias_audit.audit import AuditResult
 from bias_audit.figures import label_figures
 from bias_audit.inputs import DEFAULT_THRESHOLD
-from bias_audit.metrics import UNDERDIAGNOSIS_RATE, metric_named
+from bias_audit.metrics import metric_named
+from bias_audit.rates import UNDERDIAGNOSIS_RATE
 from bias_audit.strata import is_unknown
 from bias_audit.wording import (
     finding_sentence,
@@ -158,7 +159,7 @@ def render_html(result: AuditResult, report: Mapping[str, Any]) -> str:
         recipe=result.config.recipe,
         titles=titles,
         single=[part.axis for part in result.partitions if part.depth == 1],
-        pairs=[part.axis for part in result.partitions if part.depth == 2],
+        pairs=[part.axis for part in result.partitions if part.depth >= 2],
         metrics=metrics,
         overview=_overview(result),
         figures=label_figures(result, titles),

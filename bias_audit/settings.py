@@ -15,7 +15,7 @@ class Recipe(Config):
     """Everything that changes the result."""
 
     by: tuple[str, ...] = ("sex", "age", "site")  # axes to look along; those that the table lacks are left out
-    depth: Annotated[int, Field(ge=1, le=2)] = 2  # 2 adds each pair of axes
+    depth: Annotated[int, Field(ge=1)] = 2  # 2 adds each pair of axes, 3 each three of them, …
     age_edges_years: tuple[float, ...] = (18, 40, 60, 80)  # lower ends of the bands, the first band lies below
     metrics: tuple[str, ...] = (
         "auroc",
@@ -47,7 +47,7 @@ class Recipe(Config):
 class Runtime(Config):
     """What must not change the result."""
 
-    block: Annotated[int, Field(ge=1)] = 64  # bootstrap replicates held in memory at once
+    block: Annotated[int, Field(ge=1)] = 32  # bootstrap replicates held in memory at once
 
 
 class AuditConfig(Config):

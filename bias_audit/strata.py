@@ -1,4 +1,4 @@
-"""Strata: every axis, and every pair of axes, cuts the films into parts that add up to the whole.
+"""Strata: every axis, and every crossing of axes, cuts the films into parts that add up to the whole.
 
 A film lies in exactly one stratum of each axis. Neighbours: ``axes`` names the stratum of a film,
 ``audit`` takes the codes made here to rows of the predictions.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -22,7 +23,7 @@ TIMES = " × "
 
 @dataclass(frozen=True)
 class Partition:
-    """One axis or pair of axes: ``codes[films]`` index ``strata``, so that nothing is left out."""
+    """One axis or crossing of axes: ``codes[films]`` index ``strata``, so that nothing is left out."""
 
     axis: str
     title: str
@@ -31,21 +32,20 @@ class Partition:
 
     @property
     def depth(self) -> int:
-        """0 for everyone, 1 for an axis, 2 for a pair of axes."""
+        """0 for everyone, 1 for an axis, 2 for a pair of axes, …"""
         return 0 if self.axis == "all" else 1 + self.axis.count(TIMES)
 
 
 def partitions(films: pd.DataFrame, axes: Sequence[Axis], depth: int) -> list[Partition]:
-    """Everyone, each axis, and with ``depth`` 2 each pair of axes that have two strata or more.
+    """Everyone, each axis, and crossings of up to ``depth`` axes that have two strata or more each.
 
-    A pair with an axis of a single stratum would only repeat the other axis. ``films``: one row a film.
+    A crossing with an axis of a single stratum would only repeat the others. ``films``: one row a film.
     """
     everyone = Partition("all", "Everyone", ("all",), np.zeros(len(films), np.int64))
     single = [_partition(axis, films) for axis in axes]
-    pairs = [
-        _crossed(a, b) for a, b in combinations(single, 2) if depth > 1 and len(a.strata) > 1 and len(b.strata) > 1
-    ]
-    return [everyone, *single, *pairs]
+    several = [part for part in single if len(part.strata) > 1]
+    crossed = [reduce(_crossed, chosen) for size in range(2, depth + 1) for chosen in combinations(several, size)]
+    return [everyone, *single, *crossed]
 
 
 def _partition(axis: Axis, films: pd.DataFrame) -> Partition:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 
-from bias_audit.metrics import Rows
+from bias_audit.rows import Rows
 
 RATES = {
     "selection_rate": selection_rate,
