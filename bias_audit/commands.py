@@ -16,7 +16,7 @@ def audit(
             "empty), score (0..1) and group columns; threshold (else 0.5) and sample_id if there are."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the audit: report.html, report.json, two parquet tables.")],
+    out: Annotated[Path, typer.Option(help="Directory of the audit: report.html, report.json, parquet tables.")],
     demographics: Annotated[
         Path | None, typer.Option(help="Dataset whose age, sex, population, site and view are joined by sample_id.")
     ] = None,

@@ -60,7 +60,7 @@ def _forest(
 def _mark(row: pd.Series, flagged: bool) -> Mark:
     name = "Everyone" if row["axis"] == "all" else str(row["stratum"])
     if row["status"] != "ok":
-        text = {"too_few": "too few", "undefined": "undefined"}[row["status"]]
+        text = str(row["status"]).replace("_", " ")
         return Mark(name, None, None, None, f"{text}: {row['reason'].split(',')[0]}")
     return Mark(name, row["estimate"], row["ci_low"], row["ci_high"], f"n = {row['n_images']}", flagged)
 

@@ -31,9 +31,7 @@ from raydino.artifacts.predictions import PREDICTIONS, TABLES, Predictions
 from raydino.errors import UserError
 
 NEEDED = ("patient_id", "label", "target", "score")
-NOT_GROUPS = frozenset(
-    (*NEEDED, *MEASURED, "sample_id", "threshold", "split", "task", "study_id", "text", "reference")
-)
+NOT_GROUPS = frozenset((*NEEDED, *MEASURED, "sample_id", "threshold", "split", "task", "study_id", "text", "reference"))
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -111,7 +109,9 @@ def _mentions(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     identity = table[["sample_id", "patient_id", "split"]]
     return pd.concat(
         [
-            identity.assign(label=label, target=table[f"target_{label}"], score=table[f"mention_{label}"], threshold=0.5)
+            identity.assign(
+                label=label, target=table[f"target_{label}"], score=table[f"mention_{label}"], threshold=0.5
+            )
             for label in labels
         ],
         ignore_index=True,

@@ -15,7 +15,9 @@ CALLS: frozenset[Task] = frozenset({"classification", "report"})  # a report's m
 
 
 def _net_benefit(rows: Rows) -> Floats:
-    odds = np.divide(rows.threshold, 1 - rows.threshold, out=np.full(len(rows.target), np.inf), where=rows.threshold < 1)
+    odds = np.divide(
+        rows.threshold, 1 - rows.threshold, out=np.full(len(rows.target), np.inf), where=rows.threshold < 1
+    )
     false_alarm = rows.called & (rows.target == 0)
     return (rows.called & (rows.target == 1)) - np.where(false_alarm, odds, 0.0)
 

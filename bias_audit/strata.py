@@ -6,7 +6,7 @@ A film lies in exactly one stratum of each axis. Neighbours: ``axes`` names the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -103,6 +103,23 @@ def cohort_table(films: pd.DataFrame, parts: Sequence[Partition]) -> pd.DataFram
             share = len(inside) / len(films)
             rows.append((part.axis, name, len(inside), inside.nunique(), share))
     return pd.DataFrame(rows, columns=["axis", "stratum", "n_images", "n_patients", "share"])
+
+
+def references_of(named: Mapping[str, str], index: StrataIndex) -> npt.NDArray[np.int64]:
+    """[strata] the stratum that each is compared with, -1 where its axis has no reference, and of references.
+
+    ``named``: axis → stratum. Raises UserError where there is no such axis or stratum.
+    """
+    chosen = np.full(len(index), -1, np.int64)
+    for axis, stratum in named.items():
+        places = {name: k for k, name in enumerate(index.names) if index.axes[k] == axis}
+        if stratum not in places:
+            known = ", ".join(places or dict.fromkeys(index.axes))
+            what = f"the axis {axis!r} has no stratum {stratum!r}" if places else f"no axis is called {axis!r}"
+            raise UserError(f"recipe.reference: {what}", remedy=f"known: {known}")
+        for k in places.values():
+            chosen[k] = -1 if k == places[stratum] else places[stratum]
+    return chosen
 
 
 def is_unknown(stratum: str) -> bool:

@@ -111,9 +111,11 @@ def test_films_without_a_measure_do_not_count() -> None:
 
 def test_what_moves_with_prevalence_is_marked_and_not_tested() -> None:
     rng = np.random.default_rng(1)
-    rows = random_rows(5, 40_000)
-    kept = (rows.target == 1) | (rng.random(40_000) < 0.25)  # the same films, three quarters of the healthy ones gone
-    fewer = rows.take(kept)
+    n = 100_000
+    score = expit(rng.normal(-0.5, 1.5, n))
+    target = (rng.random(n) < expit(0.8 * logit(score) - 0.5)).astype(float)
+    rows = Rows(target, score, np.full(n, 0.4))
+    fewer = rows.take((target == 1) | (rng.random(n) < 0.25))  # the same films, three quarters of the healthy ones gone
     for name in REFERENCES:
         metric = metric_named(name)
         if "classification" in metric.tasks:
