@@ -2,15 +2,17 @@
 
     .venv/bin/python benchmarks/audit.py [--quick] [--rows 20000] [--findings 14] [--bootstraps 1000]
 
-20,000 films of some 12,500 patients, 14 findings, AUROC, sensitivity and specificity in every stratum of sex, age and
-site: everyone, each axis, each pair, and all three crossed. Timed, in processor seconds of one thread, in one run:
+20,000 films of some 12,500 patients, 14 findings, AUROC, sensitivity and specificity in every stratum of sex,
+age and site: everyone, each axis, each pair, and all three crossed. Timed, in processor seconds of one thread,
+in one run:
 
 - ours: the replicates alone, and the whole audit (counts, intervals, gaps with p-values, flags as well)
 - scikit-learn: draw patients, take their films, call roc_auc_score and recall_score in each stratum
 - fairlearn: MetricFrame(n_boot=…) of the same three metrics; it resamples films, not patients
 
-The peers are timed on a few resamples and --peer-findings findings and extrapolated, since their cost is a multiple of both;
-fairlearn's one pass for the estimates themselves is taken off. Everything of ours runs in full. The last line is one JSON object.
+The peers are timed on a few resamples and --peer-findings findings and extrapolated, since their cost is a
+multiple of both; fairlearn's one pass for the estimates themselves is taken off. Everything of ours runs in
+full. The last line is one JSON object.
 """
 
 from __future__ import annotations

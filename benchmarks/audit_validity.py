@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/audit_validity.py [--quick] [--seeds 60] [--patients 600] [--bootstraps 200]
 
-Each seed simulates cohorts of clustered patients (bias_audit.planted), four films each on average: one without any bias,
-and one a size of bias, in which positives of Pleural Effusion score lower among women at one site. Measured:
+Each seed simulates cohorts of clustered patients (bias_audit.planted), four films each on average: one without
+any bias, and one a size of bias, in which positives of Pleural Effusion score lower among women at one site.
+Measured:
 
-- coverage of 95 % intervals of estimates, gaps, gaps against a reference, and largest differences of an axis, by metric and by
-  patients behind the figure. Beside it, in the same cohorts, what comes out when films are resampled as if
+- coverage of 95 % intervals of estimates, gaps, gaps against a reference, and largest differences of an axis,
+  by metric and by patients behind the figure. Beside it, in the same cohorts, what comes out when films are resampled as if
   each were a patient of its own: it must fail
 - false alarms: share of audits without bias that flag anything (unadjusted p < 0.05 beside it)
 - power: how often the planted stratum is flagged, by the size of the true gap; and audits that flag a stratum that
@@ -14,8 +15,8 @@ and one a size of bias, in which positives of Pleural Effusion score lower among
 - verdicts: how often a true gap of the margin or more is called equivalent, and no gap different or equivalent
 - whether a gap of the size called detectable (power 80 %) is found that often
 
-The truth is computed, not estimated from the cohort: scores of one million films with and without the shift, mixed as a
-stratum mixes them. The last line is one JSON object.
+The truth is computed, not estimated from the cohort: scores of one million films with and without the shift,
+mixed as a stratum mixes them. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def flag_gaps(
 ) -> pd.DataFrame:
     """Add p_adjusted, explained_by, flagged, verdict and detectable to the gaps of all labels.
 
-    Sure: p_adjusted < alpha and |gap| ≥ the margin of the metric. Of the sure gaps of a label and metric the surest is a
+    Sure: p_adjusted < alpha and |gap| ≥ the metric's margin. Of the sure gaps of a label and metric the surest is a
     root. Leave its films out: a gap that is then small or no longer sure is explained by the root; the
     surest that stays is the next root. Flagged are sure gaps, worse or better, except those of strata
     that share no film with the root that explains them: they only mirror it. Shadows and mirrors are no

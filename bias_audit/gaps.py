@@ -93,7 +93,7 @@ class Comparison:
     hidden: Bools | None = None  # [strata] suppressed for privacy
 
     def status(self, k: int, metric: Metric, counts: Counts | None = None) -> Status:
-        """Whether a figure of the metric can be said of a stratum; ``counts`` other than the stratum's own: of the rest."""
+        """Whether a figure of the metric can be said of a stratum; ``counts`` other than its own: of the rest."""
         if counts is None and self.hidden is not None and self.hidden[k]:
             return "suppressed", "hidden for privacy"
         found = (counts or self.inside).status(k, metric, self.recipe.min_patients, self.recipe.min_positives)

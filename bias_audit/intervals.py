@@ -5,12 +5,13 @@ them for such and make intervals too narrow; resampling patients, each with all 
 not. A replicate is a column of multiplicities (how often each patient was drawn), drawn once and
 shared by every label, metric and stratum, so that differences between strata are resampled too.
 
-Why not the percentile interval: where all of eight films were called, every replicate says 1.0 and the percentile
-interval is [1, 1]; with ten patients it covers the truth three times in four. So a share (and an AUROC) gets Wilson's
-score interval (1927), which a zero does not fool, on as many independent films as would be as uncertain as these:
-as the bootstrap of this stratum finds, or as films of everyone would be in its patients, whichever is fewer
-(``estimates``). The wider of the two intervals at either end would be too wide: 97 % instead of 95
-(``benchmarks/audit_validity.py``). Metrics that are no mean keep the percentile interval. Neighbours: ``replicates``, ``gaps``.
+Why not the percentile interval: where all of eight films were called, every replicate says 1.0 and the
+percentile interval is [1, 1]; with ten patients it covers the truth three times in four. So a share (and an
+AUROC) gets Wilson's score interval (1927), which a zero does not fool, on as many independent films as would be
+as uncertain as these: as the bootstrap of this stratum finds, or as films of everyone would be in its patients,
+whichever is fewer (``estimates``). The wider of the two intervals at either end would be too wide: 97 % instead
+of 95 (``benchmarks/audit_validity.py``). Metrics that are no mean keep the percentile interval. Neighbours:
+``replicates``, ``gaps``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A check of the p-values that assumes nothing but exchange: patients swap their groups.
 
 If nothing depends on the groups, it does not matter which patient has which. Whole patients swap, each with all
-films, so films of one patient stay together; only patients with equally many films can, so that each film
-gets a group and the strata keep their sizes. The share of swaps that show as large a gap is the p-value, exact for any metric and
-however small the stratum, but no smaller than 1 / (swaps + 1). Neighbours: ``gaps`` (the formula that it checks).
+films, so films of one patient stay together; only patients with equally many films can, so that each film gets
+a group and the strata keep their sizes. The share of swaps that show as large a gap is the p-value, exact for
+any metric and however small the stratum, but no smaller than 1 / (swaps + 1). Neighbours: ``gaps`` (the formula
+that it checks).
 """
 
 from __future__ import annotations

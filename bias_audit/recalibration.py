@@ -4,8 +4,9 @@ Slope: b of logit P(finding) = a + b logit(score); 1 is right, less means scores
 ("calibration in the large"): a with b held at 1; 0 is right, less means scores too high (Van Calster 2019).
 Scores are kept 1e-6 away from 0 and 1, whose logits are infinite.
 
-A replicate is one Newton step from the stratum's own estimate with the replicate's weights: sums over films again, and as
-good as refitting to the order that a bootstrap is (Davidson and MacKinnon 1999). Neighbours: ``metrics`` (the protocol).
+A replicate is one Newton step from the stratum's own estimate with the replicate's weights: sums over films
+again, and as good as refitting to the order that a bootstrap is (Davidson and MacKinnon 1999). Neighbours:
+``metrics`` (the protocol).
 """
 
 from __future__ import annotations

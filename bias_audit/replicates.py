@@ -1,7 +1,7 @@
 """Every metric in every stratum and in everyone else, for all bootstrap replicates of one label.
 
-Metrics of a kind are computed together by their ``Replicator``, a block of replicates at a time, so memory does not grow
-with the number of replicates. Neighbours: ``metrics`` (the protocol), ``intervals`` (multiplicities).
+Metrics of a kind are computed together by their ``Replicator``, a block of replicates at a time, so memory does
+not grow with the number of replicates. Neighbours: ``metrics`` (the protocol), ``intervals`` (multiplicities).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ AGE_BANDS_YEARS: dict[str, tuple[float, ...]] = {  # lower ends; the first band 
     "pediatric_elderly": (2, 6, 12, 18, 65, 75, 85),  # apart where bodies and films change most
     "twenty_years": (20, 40, 60, 80),
 }
+MARGINS = {"hd95_mm": 2.0, "assd_mm": 1.0}  # in the unit of the metric
 
 
 class Recipe(Config):
@@ -48,7 +49,7 @@ class Recipe(Config):
         "assd_mm",
     )
     no_finding: str = "No Finding"  # the label that calls a film healthy; case and underscores do not matter
-    reference: dict[str, str] = {}  # axis → the stratum that the others are compared with, beside everyone else
+    reference: dict[str, str] = Field(default_factory=dict)  # axis → the stratum that the others are compared with, beside everyone else
     bootstraps: Annotated[int, Field(ge=100)] = 1000
     permutations: Annotated[int, Field(ge=0)] = 0  # swaps of patients' groups that check the p-values; 0: none
     confidence: Fraction = 0.95
@@ -56,7 +57,7 @@ class Recipe(Config):
     min_positives: Annotated[int, Field(ge=2)] = 5  # patients in each class that a metric needs, else too_few
     suppress_below: Annotated[int, Field(ge=0)] = 0  # hide strata of fewer patients, and what would tell them; 0: off
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.05  # a smaller gap is never flagged, and does not matter
-    margins: dict[str, Positive] = {"hd95_mm": 2.0, "assd_mm": 1.0}  # of metrics with another
+    margins: dict[str, Positive] = Field(default_factory=lambda: dict(MARGINS))  # of metrics with another
     alpha: Fraction = 0.05  # false discovery rate over the whole table of gaps
     power: Fraction = 0.8  # of the smallest gap that a stratum could have shown
     seed: int = 0

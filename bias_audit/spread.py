@@ -1,12 +1,13 @@
 """How far the strata of an axis lie apart: the largest difference, the smallest ratio, and fairlearn's two differences.
 
 The largest difference among several noisy figures is too large by chance. So each comes with the difference
-that chance alone would show: the range of the strata in replicates in which each is moved to the same value; that
-gives a p-value too (a bootstrap form of Tukey's range test). The interval is normal, with the spread over replicates of
-the difference between the two strata that the sample calls highest and lowest, about the difference
-less its excess, which replicates show (their mean range less the sample's: they add the same noise once more). Its lower end
-is 0 where chance alone shows as much. A plain percentile interval can miss every time:
-``benchmarks/audit_validity.py`` counts. Neighbours: ``label`` (the caller), ``vocabulary`` (fairlearn's words).
+that chance alone would show: the range of the strata in replicates in which each is moved to the same value;
+that gives a p-value too (a bootstrap form of Tukey's range test). The interval is normal, with the spread over
+replicates of the difference between the two strata that the sample calls highest and lowest, about the
+difference less its excess, which replicates show (their mean range less the sample's: they add the same noise
+once more). Its lower end is 0 where chance alone shows as much. A plain percentile interval can miss every
+time: ``benchmarks/audit_validity.py`` counts. Neighbours: ``label`` (the caller), ``vocabulary`` (fairlearn's
+words).
 """
 
 from __future__ import annotations

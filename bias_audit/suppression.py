@@ -1,12 +1,13 @@
 """Hiding small strata for privacy, so that they cannot be computed from what is shown.
 
-A stratum of fewer patients than ``below`` is hidden: its counts and every figure. That is not enough, since the strata of an
-axis add up: of an axis with one hidden stratum, total less the others gives it back. So every sum that the tables
-hold (a stratum of one axis is the sum of its cells of a crossing) is written as an equation in the hidden strata. A
-hidden stratum can be computed exactly where every solution of these equations gives it the same value; while one of the small ones
-can, the smallest stratum in an equation with it is hidden too. The same where the hidden strata of an equation hold
-fewer patients together than ``below``. What can still be told is a range: that a hidden stratum holds at least 0 and at
-most what its sum leaves. Neighbours: ``strata`` (what adds up), ``audit`` (the caller).
+A stratum of fewer patients than ``below`` is hidden: its counts and every figure. That is not enough, since the
+strata of an axis add up: of an axis with one hidden stratum, total less the others gives it back. So every sum
+that the tables hold (a stratum of one axis is the sum of its cells of a crossing) is written as an equation in
+the hidden strata. A hidden stratum can be computed exactly where every solution of these equations gives it the
+same value; while one of the small ones can, the smallest stratum in an equation with it is hidden too. The same
+where the hidden strata of an equation hold fewer patients together than ``below``. What can still be told is a
+range: that a hidden stratum holds at least 0 and at most what its sum leaves. Neighbours: ``strata`` (what adds
+up), ``audit`` (the caller).
 """
 
 from __future__ import annotations

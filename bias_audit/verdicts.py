@@ -1,4 +1,5 @@
-"""Different, equivalent or undecided, and what this sample could have shown at all. Pure functions over a table of gaps.
+"""Different, equivalent or undecided, and what this sample could have shown at all. Pure functions over a table of
+gaps.
 
 "No significant gap" says nothing by itself. So each gap gets a verdict against a margin that was fixed beforehand:
 

@@ -1,4 +1,4 @@
-"""Each metric against scikit-learn, fairlearn or scipy on random and degenerate rows with ties; undefined is a reason."""
+"""Each metric against scikit-learn, fairlearn or scipy, on random and degenerate rows, with ties."""
 
 import fairlearn.metrics as fl
 import numpy as np

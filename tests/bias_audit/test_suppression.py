@@ -22,7 +22,7 @@ def films(seed: int, n: int) -> pd.DataFrame:
 
 
 def solvable(counts: np.ndarray, hidden: np.ndarray, sums: Sums) -> np.ndarray:
-    """[strata] whether a count follows from the shown ones by the sums: an attacker's least squares with two guesses."""
+    """[strata] whether a count follows from the shown ones by the sums, by least squares from two guesses."""
     rows, right = [], []
     for parent, children in sums.equations:
         row = np.zeros(len(counts))
