@@ -89,7 +89,7 @@ class Ours:
         weights = patient_multiplicities(int(self.patient.max()) + 1, self.bootstraps, np.random.default_rng(0))
         metrics = [metric_named(name) for name in METRICS]
         for _, rows in self.table.rows.groupby("label"):
-            data, _ = label_rows(rows, self.patient, self.index)
+            data, *_ = label_rows(rows, self.patient, self.index)
             replicate_all(data, metrics, weights, np.ones(len(self.index), bool), AuditConfig().runtime.block)
 
     def whole(self) -> None:

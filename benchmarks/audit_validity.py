@@ -7,13 +7,12 @@ any bias, and one a size of bias, in which positives of Pleural Effusion score l
 Measured:
 
 - coverage of 95 % intervals of estimates, gaps, gaps against a reference, and largest differences of an axis,
-  by metric and by patients behind the figure. Beside it, in the same cohorts, what comes out when films are resampled as if
-  each were a patient of its own: it must fail
+  by metric and by patients behind the figure. Beside it, in the same cohorts, what comes out when films are
+  resampled as if each were a patient of its own: it must fail
 - false alarms: share of audits without bias that flag anything (unadjusted p < 0.05 beside it)
-- power: how often the planted stratum is flagged, by the size of the true gap; and audits that flag a stratum that
-  shares no patient with it
+- power: how often the planted stratum is flagged, by the size of the true gap, with the gap that the audit called
+  detectable (power 80 %) beside it; and audits that flag a stratum that shares no patient with it
 - verdicts: how often a true gap of the margin or more is called equivalent, and no gap different or equivalent
-- whether a gap of the size called detectable (power 80 %) is found that often
 
 The truth is computed, not estimated from the cohort: scores of one million films with and without the shift,
 mixed as a stratum mixes them. The last line is one JSON object.

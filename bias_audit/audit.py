@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bias_audit.axes import Axis
+from bias_audit.axes import Axis, choose_axes
+from bias_audit.case_mix import PREVALENCE
 from bias_audit.flags import flag_gaps, judge_references
 from bias_audit.inputs import AuditTable
 from bias_audit.intervals import patient_multiplicities
@@ -19,10 +20,10 @@ from bias_audit.label import LabelAudit
 from bias_audit.masks import MEASURED
 from bias_audit.metrics import Metric, metrics_for
 from bias_audit.rows import Bools, Ints, LabelRows, Rows
-from bias_audit.settings import AuditConfig
+from bias_audit.settings import AuditConfig, Recipe
 from bias_audit.strata import Partition, StrataIndex, cohort_table, index_of, partitions, references_of
 from bias_audit.suppression import Sums, small, suppressed
-from raydino.artifacts.audit import FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
+from raydino.artifacts.audit import CASE_MIX, FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
 from raydino.artifacts.table import Table
 from raydino.errors import UserError
 
@@ -42,6 +43,7 @@ class AuditResult:
     gaps: pd.DataFrame  # each stratum against everyone else
     references: pd.DataFrame  # each stratum against the reference of its axis, where one was named
     spreads: pd.DataFrame  # of each axis: worst, largest difference, ratio
+    case_mix: pd.DataFrame  # gaps with the confounders of recipe.case_mix made equal
     fairness: pd.DataFrame  # fairlearn's differences, see vocabulary
     by_label: dict[str, LabelRows]
 
@@ -59,12 +61,13 @@ def audit(
     weights = patient_multiplicities(int(patient.max()) + 1, recipe.bootstraps, np.random.default_rng(recipe.seed))
     cohort = cohort_table(table.films, parts)
     privacy = _Privacy(Sums(parts, index), cohort["n_patients"].to_numpy(), recipe.suppress_below)
+    confounders = _confounders(table, recipe)
     by_label: dict[str, LabelRows] = {}
     metrics: dict[str, Metric] = {}
-    strata, gaps, references, spreads, fairness = [], [], [], [], []
+    strata, gaps, references, spreads, case_mix, fairness = [], [], [], [], [], []
     groups = {str(label): rows for label, rows in table.rows.groupby("label", sort=True)}
     for label in progress(list(groups)):
-        data, unknown = label_rows(groups[label], patient, index)
+        data, unknown, film = label_rows(groups[label], patient, index)
         has_threshold = label in table.thresholds
         chosen = metrics_for(recipe.metrics, table.task, label, recipe.no_finding, has_threshold=has_threshold)
         metrics.update({metric.name: metric for metric in chosen})
@@ -76,6 +79,7 @@ def audit(
         gaps.append(one.gaps())
         references.append(one.references(reference))
         spreads += one.spreads()
+        case_mix += one.case_mix({name: code[film] for name, code in confounders.items()})
         fairness += one.fairness()
     if not any(len(frame) for frame in gaps):
         raise UserError(f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table")
@@ -89,9 +93,19 @@ def audit(
         gaps=_in_order(flag_gaps(pd.concat(gaps, ignore_index=True), by_label, metrics, weights, index, config), GAPS),
         references=_in_order(judge_references(pd.concat(references, ignore_index=True), recipe), REFERENCES),
         spreads=_in_order(pd.DataFrame(spreads), SPREADS),
+        case_mix=_in_order(pd.DataFrame(case_mix), CASE_MIX),
         fairness=_in_order(pd.DataFrame(fairness), FAIRNESS),
         by_label=by_label,
     )
+
+
+def _confounders(table: AuditTable, recipe: Recipe) -> dict[str, Ints]:
+    """Axis → its stratum [films] as a number, for what recipe.case_mix names; prevalence is the label's own affair."""
+    named = [name for name in recipe.case_mix if name != PREVALENCE]
+    axes = choose_axes(named, table.groups, recipe.age_edges_years, skip_absent=False)
+    codes = {axis.name: np.unique(axis.assign(table.films).astype(str), return_inverse=True)[1] for axis in axes}
+    absent = np.zeros(len(table.films), np.int64)
+    return codes | ({PREVALENCE: absent} if PREVALENCE in recipe.case_mix else {})
 
 
 def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -123,8 +137,8 @@ class _Privacy:
         return shown if self.cohort.any() else cohort
 
 
-def label_rows(rows: pd.DataFrame, patient: Ints, index: StrataIndex) -> tuple[LabelRows, Ints]:
-    """Known rows of one label by score, and the number of unknown ones in each stratum."""
+def label_rows(rows: pd.DataFrame, patient: Ints, index: StrataIndex) -> tuple[LabelRows, Ints, Ints]:
+    """Known rows of one label by score, the number of unknown ones in each stratum, and the film of each known row."""
     film = rows["film"].to_numpy(np.int64)
     known = rows["known"].to_numpy(bool)
     unknown = np.bincount(index.membership[film[~known]].ravel(), minlength=len(index)).astype(np.int64)
@@ -132,4 +146,4 @@ def label_rows(rows: pd.DataFrame, patient: Ints, index: StrataIndex) -> tuple[L
     film = kept["film"].to_numpy(np.int64)
     target, score, threshold = (kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold"))
     answers = Rows(target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in MEASURED if n in kept})
-    return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown
+    return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown, film

@@ -44,6 +44,10 @@ class Counts:
                 return "too_few", f"{_patients(count)} {WHOSE.get(need, f'with {need}')}, at least {least} needed"
         return "ok", None
 
+    def behind(self, metric: Metric) -> Ints:
+        """[strata] patients in the smallest class that the metric needs."""
+        return np.min([self.patients[need] for need in ("all", *sorted(metric.needs & set(self.patients)))], axis=0)
+
 
 def _patients(count: int) -> str:
     return "1 patient" if count == 1 else f"{count} patients"

@@ -18,7 +18,7 @@ import numpy as np
 from bias_audit.intervals import (
     bootstrap_variance,
     mean_interval,
-    percentile_interval,
+    student_factor,
     wilson_interval,
     within_patients,
 )
@@ -119,17 +119,23 @@ def independent_films(side: Side, everyone: float) -> Floats:
 
 
 def interval_of(
-    replicates: Floats, side: Side | None, everyone: float, metric: Metric, confidence: float
+    replicates: Floats, side: Side | None, patients: Ints, everyone: float, metric: Metric, confidence: float
 ) -> tuple[Floats, Floats]:
-    """[strata, 1 + B] → lower and upper ends [strata] within the metric's limits; see ``intervals``."""
+    """[strata, 1 + B] → lower and upper ends [strata] within the metric's limits; see ``intervals``.
+
+    ``patients`` [strata]: in the smallest class that the metric needs; asked for where there is no ``side``.
+    """
     estimate, variance = replicates[:, 0], bootstrap_variance(replicates[:, 1:])
+    if side is None:
+        variance = variance * patients / np.maximum(patients - 1, 1)
     if metric.limits == UNIT:
+        wider = 1.0 if side is not None else student_factor(patients, confidence)
         with np.errstate(divide="ignore", invalid="ignore"):
-            films = np.where(variance > 0, estimate * (1 - estimate) / variance, np.inf)
+            films = np.where(variance > 0, estimate * (1 - estimate) / (variance * wider), np.inf)
         films = films if side is None else np.fmin(films, independent_films(side, everyone))
         low, high = wilson_interval(estimate, films, confidence)
     elif side is not None:
         low, high = mean_interval(estimate, np.fmax(variance, side.variance()), side.effective(), confidence)
     else:
-        low, high = percentile_interval(replicates[:, 1:], confidence)
+        low, high = mean_interval(estimate, variance, patients.astype(np.float64), confidence)
     return np.clip(low, *metric.limits), np.clip(high, *metric.limits)

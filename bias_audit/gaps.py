@@ -159,12 +159,13 @@ class Comparison:
             raise TypeError(f"{metric.name} is tested, so it must give its parts")
         side = makeup.inside.at(ok)
         other_side = (makeup.rest if reference is None else makeup.of(reference)).at(ok)
+        patients = self.inside.patients["all"][ok]  # not asked for: a tested metric has its parts
         estimate, rest, confidence = mine[:, 0], others[:, 0], self.recipe.confidence
         low, high = square_and_add(
             estimate,
-            interval_of(mine, side, everyone, metric, confidence),
+            interval_of(mine, side, patients, everyone, metric, confidence),
             rest,
-            interval_of(others, other_side, everyone, metric, confidence),
+            interval_of(others, other_side, patients, everyone, metric, confidence),
         )
         error = null_error(side, other_side)
         if metric.limits == UNIT:

@@ -6,17 +6,16 @@ not. A replicate is a column of multiplicities (how often each patient was drawn
 shared by every label, metric and stratum, so that differences between strata are resampled too.
 
 Why not the percentile interval: where all of eight films were called, every replicate says 1.0 and the
-percentile interval is [1, 1]; with ten patients it covers the truth three times in four. So a share (and an
-AUROC) gets Wilson's score interval (1927), which a zero does not fool, on as many independent films as would be
-as uncertain as these: as the bootstrap of this stratum finds, or as films of everyone would be in its patients,
-whichever is fewer (``estimates``). The wider of the two intervals at either end would be too wide: 97 % instead
-of 95 (``benchmarks/audit_validity.py``). Metrics that are no mean keep the percentile interval. Neighbours:
-``replicates``, ``gaps``.
+percentile interval is [1, 1]. So a share (and an AUROC) gets Wilson's score interval (1927), which a zero does not
+fool, on as many independent films as would be as uncertain as these: as the bootstrap of this stratum finds, or as
+films of everyone would be in its patients, whichever is fewer (``estimates``). The wider of that and the percentile
+interval at either end would be too wide. Metrics that are no mean have the bootstrap's variance alone, which few
+patients make too small: so it is taken with Student's quantile on them. ``benchmarks/audit_validity.py`` measures
+the coverage. Neighbours: ``replicates``, ``gaps``.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,18 +32,6 @@ def patient_multiplicities(patients: int, bootstraps: int, rng: np.random.Genera
         drawn = rng.integers(0, patients, patients)
         weights[:, replicate] = np.bincount(drawn, minlength=patients)
     return weights
-
-
-def percentile_interval(replicates: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """[strata, B] → lower and upper ends [strata]; undefined replicates (NaN) are left out."""
-    tail = (1 - confidence) / 2
-    if not np.isnan(replicates).any():  # many times faster than the general case
-        low, high = np.quantile(replicates, [tail, 1 - tail], axis=1)
-        return low, high
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a stratum without any defined replicate stays NaN
-        low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=1)
-    return low, high
 
 
 def within_patients(parts: Sequence[Floats], patient: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -94,3 +81,9 @@ def bootstrap_variance(replicates: Floats) -> Floats:
     filled = np.where(known, replicates, 0.0)
     mean = filled.sum(axis=1) / count
     return np.asarray((np.where(known, replicates - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
+
+
+def student_factor(patients: npt.NDArray[np.int64], confidence: float) -> Floats:
+    """[strata] (Student's quantile / the normal one)²: by which a variance known from few patients is taken larger."""
+    tail = (1 + confidence) / 2
+    return np.asarray((stats.t.ppf(tail, np.maximum(patients - 1, 1)) / stats.norm.ppf(tail)) ** 2)

@@ -5,11 +5,12 @@ Neighbours: ``audit`` puts the labels together; ``gaps``, ``spread`` and ``vocab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from bias_audit.case_mix import comparable, confounder_cells, matched_gaps
 from bias_audit.counts import count_strata
 from bias_audit.estimates import interval_of, makeup_of
 from bias_audit.gaps import Comparison, Status
@@ -38,7 +39,7 @@ class LabelAudit:
         hidden: Bools,
     ) -> None:
         self.label, self.data, self.unknown, self.index, self.recipe = label, data, unknown, index, config.recipe
-        self.metrics, self.hidden = list(metrics), hidden
+        self.metrics, self.hidden, self.weights, self.config = list(metrics), hidden, weights, config
         self.counts, _ = count_strata(data)
         self.axis_of = np.array(index.axes, dtype=object)
         wanted = np.array([self._enough(k) for k in range(len(index))])
@@ -68,7 +69,8 @@ class LabelAudit:
         if ok.any():
             makeup, everyone = makeup_of(self.data, metric), float(replicates.inside[0, 0])
             side = makeup.inside if makeup else None
-            low, high = interval_of(replicates.inside, side, everyone, metric, self.recipe.confidence)
+            patients = self.counts.behind(metric)
+            low, high = interval_of(replicates.inside, side, patients, everyone, metric, self.recipe.confidence)
         status, reason = zip(*self.statuses[metric.name], strict=True)
         counts = {
             "n_images": self.counts.films["all"],
@@ -108,6 +110,24 @@ class LabelAudit:
     def references(self, reference: Ints) -> pd.DataFrame:
         """Every tested metric, stratum against the ``reference`` [strata] of its axis; -1 where there is none."""
         return self.comparison.with_references(self.metrics, reference).assign(label=self.label)
+
+    def case_mix(self, confounders: Mapping[str, Ints]) -> list[dict[str, object]]:
+        """One row a stratum of a plain axis and metric: the gap when everyone else has the stratum's mix.
+
+        ``confounders``: axis → the stratum [n] of each film.
+        """
+        rows: list[dict[str, object]] = []
+        metrics = comparable(self.metrics)
+        for k in np.flatnonzero(np.array(self.index.depth) == 1) if confounders else ():
+            inside, axis = self.data.inside(int(k)), self.index.axes[k]
+            where: dict[str, object] = {"axis": axis, "stratum": self.index.names[k], "label": self.label}
+            used = [name for name in confounders if name != axis]
+            where["confounders"] = ", ".join(used)
+            if self.hidden[k] or not used or not inside.any() or inside.all():
+                continue
+            cell = confounder_cells(confounders, [axis], self.data.rows.target)
+            rows += [where | row for row in matched_gaps(self.data, cell, inside, metrics, self.weights, self.config)]
+        return rows
 
     def spreads(self) -> list[dict[str, object]]:
         """One row an axis and metric."""

@@ -63,9 +63,9 @@ class Ranked:
 
     def __init__(self, data: LabelRows, wanted: Bools) -> None:
         numbers = np.union1d([0], np.flatnonzero(wanted))
-        films = (Stratum.of_films(int(k), data, data.inside(int(k))) for k in numbers)
+        found = (Stratum.of_films(int(k), data, data.inside(int(k))) for k in numbers)
         self.data = data
-        self.strata = [s for s in films if len(s.positive) and len(s.negative)]
+        self.strata = [s for s in found if len(s.positive) and len(s.negative)]
         self.numbers = np.array([s.number for s in self.strata], np.int64)
         positives = np.array([0, *(len(s.positive) for s in self.strata)])
         gaps = np.array([0, *(int(max(s.gap.max(), s.high.max())) + 1 for s in self.strata)])
@@ -75,10 +75,12 @@ class Ranked:
         self.low = self._stack([s.low + at for s, at in zip(self.strata, first, strict=False)])
         self.high = self._stack([s.high + at for s, at in zip(self.strata, first, strict=False)])
         self.level = self._stack([s.level + at for s, at in zip(self.strata, self.start, strict=True)])
-        self.patient = self._stack([data.patient[s.positive] for s in self.strata])
+        films = self._stack([s.positive for s in self.strata])
+        self.patient, self.weight = data.patient[films], data.weights(films)[:, None]
         rows = self._stack([s.gap + at for s, at in zip(self.strata, first, strict=False)])
-        columns = self._stack([data.patient[s.negative] for s in self.strata])
-        self.negatives = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(first[-1], data.patients))
+        films = self._stack([s.negative for s in self.strata])
+        at = (rows, data.patient[films])
+        self.negatives = sparse.csr_array((data.weights(films), at), shape=(first[-1], data.patients))
 
     @staticmethod
     def _stack(parts: Sequence[Ints]) -> Ints:
@@ -100,7 +102,7 @@ class Seen:
     def __init__(self, ranked: Ranked, drawn: Floats) -> None:
         self.ranked, self.drawn = ranked, drawn
         self.total = np.cumsum(ranked.negatives @ drawn[: ranked.data.patients], axis=0)  # [gaps, b], over all strata
-        self.weight = drawn[ranked.patient]  # [p, b]
+        self.weight = drawn[ranked.patient] * ranked.weight  # [p, b]
         self.positives = self.sum(self.weight)  # [strata, b]
         self.negatives = self.total[ranked.last] - self.total[ranked.zero]
 
@@ -142,7 +144,8 @@ class Seen:
             running[np.searchsorted(everyone.low, gaps)] + running[np.searchsorted(everyone.high, gaps)]
         )
         lost = above[everyone.gap]
-        lost *= self.drawn[self.ranked.data.patient[everyone.negative]]
+        data = self.ranked.data
+        lost *= self.drawn[data.patient[everyone.negative]] * data.weights(everyone.negative)[:, None]
         by_positives = (cells @ (of_positives @ self.won[:count]))[self.ranked.numbers]
         by_negatives = (cells @ (of_negatives @ lost))[self.ranked.numbers]
         positives, negatives = self.positives[:1] - self.positives, self.negatives[:1] - self.negatives

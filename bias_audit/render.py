@@ -34,7 +34,7 @@ from bias_audit.wording import (
     who,
 )
 from raydino import __version__
-from raydino.artifacts.audit import FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
+from raydino.artifacts.audit import CASE_MIX, FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
 from raydino.artifacts.header import write_json
 
 DISCLAIMER = "Research use only, never a diagnosis."
@@ -42,11 +42,12 @@ LIBRARIES = ("numpy", "pandas", "scipy", "fairlearn")
 
 
 def write_audit(result: AuditResult, directory: Path) -> None:
-    """Write the tables (strata, gaps, references, spreads, fairness), report.json and report.html."""
+    """Write the tables (strata, gaps, references, spreads, case_mix, fairness), report.json and report.html."""
     STRATA.write(result.strata, directory / "strata.parquet")
     GAPS.write(result.gaps, directory / "gaps.parquet")
     REFERENCES.write(result.references, directory / "references.parquet")
     SPREADS.write(result.spreads, directory / "spreads.parquet")
+    CASE_MIX.write(result.case_mix, directory / "case_mix.parquet")
     FAIRNESS.write(result.fairness, directory / "fairness.parquet")
     report = report_values(result)
     write_json(directory / "report.json", report)
@@ -78,6 +79,7 @@ def report_values(result: AuditResult) -> dict[str, Any]:
         "gaps": _records(result.gaps),
         "references": _records(result.references),
         "spreads": _records(result.spreads),
+        "case_mix": _records(result.case_mix),
         "fairlearn": _records(result.fairness),
         "methods": {
             "settings": result.config.resolved(),

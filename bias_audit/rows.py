@@ -61,11 +61,17 @@ class LabelRows:
     patient: Ints  # [n], row of the multiplicities
     member: Ints  # [n, partitions], stratum of each film in each partition
     strata: int  # number of strata over all partitions; stratum 0 is everyone
+    weight: Floats | None = None  # [n] what a film counts, None for one each
+
+    def weights(self, films: Ints | slice = slice(None)) -> Floats:
+        """What each of ``films`` counts."""
+        return np.ones(len(self.patient))[films] if self.weight is None else self.weight[films]
 
     def without(self, stratum: int) -> LabelRows:
         """The rows outside one stratum."""
         keep = ~self.inside(stratum)
-        return LabelRows(self.rows.take(keep), self.patient[keep], self.member[keep], self.strata)
+        weight = None if self.weight is None else self.weight[keep]
+        return LabelRows(self.rows.take(keep), self.patient[keep], self.member[keep], self.strata, weight)
 
     def inside(self, stratum: int) -> Bools:
         """[n], whether a film lies in the stratum."""
@@ -80,13 +86,6 @@ class LabelRows:
             (np.ones(cell.size), (cell.ravel(), number)), shape=(self.strata, max(len(cell), 1))
         )
         return Cells(of_film.reshape(-1).astype(np.int64), in_strata)
-
-    def strata_sums(self, values: Floats) -> Floats:
-        """[n] or [n, b] → [strata] or [strata, b]: sum over the films of each stratum."""
-        cells = self.cells
-        films = np.arange(len(self.patient))
-        by_cell = sparse.csr_array((np.ones(len(films)), (cells.of_film, films)), shape=(len(cells), len(films)))
-        return np.asarray(cells.in_strata @ (by_cell @ values))
 
     def patient_sums(self, values: Floats) -> Sparse:
         """[n] → sparse [strata, patients]: sum over the films of a patient in a stratum; zeros are not stored."""
@@ -103,14 +102,14 @@ class LabelRows:
         return int(self.patient.max()) + 1 if len(self.patient) else 0
 
     def cell_sums(self, columns: Sequence[Floats]) -> Sparse:
-        """k columns [n] → sparse [k × cells, patients]: sum over the films of a patient in a cell, column by column."""
+        """k columns [n] → sparse [k × cells, patients]: weighted sum over a patient's films in a cell, by column."""
         cells = self.cells
         rows, patients, values = [], [], []
         for k, column in enumerate(columns):
             at = np.flatnonzero(column)
             rows.append(k * len(cells) + cells.of_film[at])
             patients.append(self.patient[at])
-            values.append(column[at])
+            values.append(column[at] * self.weights(at))
         return sparse.csr_array(
             (np.concatenate(values), (np.concatenate(rows), np.concatenate(patients))),
             shape=(len(columns) * len(cells), self.patients),

@@ -49,7 +49,10 @@ class Recipe(Config):
         "assd_mm",
     )
     no_finding: str = "No Finding"  # the label that calls a film healthy; case and underscores do not matter
-    reference: dict[str, str] = Field(default_factory=dict)  # axis → the stratum that the others are compared with, beside everyone else
+    reference: dict[str, str] = Field(
+        default_factory=dict
+    )  # axis → the stratum that the others are compared with, beside everyone else
+    case_mix: tuple[str, ...] = ()  # axes (and "prevalence") made equal in a second table of gaps; none: no table
     bootstraps: Annotated[int, Field(ge=100)] = 1000
     permutations: Annotated[int, Field(ge=0)] = 0  # swaps of patients' groups that check the p-values; 0: none
     confidence: Fraction = 0.95

@@ -6,7 +6,7 @@ that gives a p-value too (a bootstrap form of Tukey's range test). The interval 
 replicates of the difference between the two strata that the sample calls highest and lowest, about the
 difference less its excess, which replicates show (their mean range less the sample's: they add the same noise
 once more). Its lower end is 0 where chance alone shows as much. A plain percentile interval can miss every
-time: ``benchmarks/audit_validity.py`` counts. Neighbours: ``label`` (the caller), ``vocabulary`` (fairlearn's
+time: ``tests/bias_audit/test_spread.py`` counts. Neighbours: ``label`` (the caller), ``vocabulary`` (fairlearn's
 words).
 """
 

@@ -93,6 +93,26 @@ SPREADS = Table(
         *_STATUS,
     ),
 )
+CASE_MIX = Table(
+    "case_mix",
+    (
+        Column("axis", "string"),
+        Column("stratum", "string"),
+        Column("label", "string"),
+        Column("metric", "string"),
+        Column("confounders", "string"),  # made equal, by commas
+        Column("estimate", "float", nullable=True),  # in the stratum's films of shared cells
+        Column("rest", "float", nullable=True),  # in everyone else, weighted to the stratum's mix
+        Column("gap", "float", nullable=True),
+        Column("ci_low", "float", nullable=True),
+        Column("ci_high", "float", nullable=True),
+        Column("p_value", "float", nullable=True),  # not adjusted
+        Column("kept", "float", nullable=True),  # share of the stratum's films in cells that both sides have
+        Column("kept_rest", "float", nullable=True),
+        Column("effective_rest", "float", nullable=True),  # films of equal weight
+        *_STATUS,
+    ),
+)
 FAIRNESS = Table(
     "fairness",
     (

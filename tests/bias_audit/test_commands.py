@@ -21,7 +21,7 @@ def test_a_csv_becomes_a_report(csv: Path, tmp_path: Path, capsys: pytest.Captur
     assert run(arguments) == 0
     assert {path.name for path in out.iterdir()} == {
         *("artifact.json", "report.html", "report.json"),
-        *(f"{name}.parquet" for name in ("strata", "gaps", "references", "spreads", "fairness")),
+        *(f"{name}.parquet" for name in ("strata", "gaps", "references", "spreads", "case_mix", "fairness")),
     }
     header = json.loads((out / "artifact.json").read_text())
     assert header["schema"] == "audit"

@@ -52,7 +52,7 @@ def test_variances_inside_in_the_rest_and_in_a_reference(name: str) -> None:
 def test_all_right_in_a_small_stratum_is_no_certainty() -> None:
     replicates = np.ones((1, 200))  # every film right in every replicate: the percentile interval is [1, 1]
     side = Side(np.array([0.09]), np.zeros((1, 1)), np.full((1, 1), 8.0), np.full((1, 1, 1), 8.0), np.zeros((1, 1, 1)))
-    low, high = interval_of(replicates, side, 0.9, metric_named("sensitivity"), 0.95)
+    low, high = interval_of(replicates, side, np.array([8]), 0.9, metric_named("sensitivity"), 0.95)
     assert high[0] == 1.0
     assert low[0] == pytest.approx(0.676, abs=0.001)  # Wilson, 8 of 8
 
@@ -63,7 +63,7 @@ def test_a_stratum_that_varies_more_than_the_others_gets_its_own_interval() -> N
     side = Side(
         np.array([0.24]), np.zeros((1, 1)), np.full((1, 1), 100.0), np.full((1, 1, 1), 1.0), np.zeros((1, 1, 1))
     )
-    low, high = interval_of(spread, side, 0.6, metric_named("sensitivity"), 0.95)
+    low, high = interval_of(spread, side, np.array([100]), 0.6, metric_named("sensitivity"), 0.95)
     assert high[0] - low[0] == pytest.approx(2 * 1.96 * 0.08, rel=0.1)  # 100 films alone would give 0.19
 
 
@@ -85,7 +85,7 @@ def test_a_mean_without_bounds_gets_students_interval() -> None:
     makeup = makeup_of(data, metric)
     assert makeup is not None
     replicates = np.full((1, 100), distance.mean())
-    low, high = interval_of(replicates, makeup.inside, distance.mean(), metric, 0.95)
+    low, high = interval_of(replicates, makeup.inside, np.array([n]), distance.mean(), metric, 0.95)
     expected = stats.t.interval(0.95, n - 1, distance.mean(), stats.sem(distance))
     assert (low[0], high[0]) == pytest.approx(expected)
 

@@ -8,7 +8,7 @@ from bias_audit.intervals import (
     bootstrap_variance,
     mean_interval,
     patient_multiplicities,
-    percentile_interval,
+    student_factor,
     wilson_interval,
     within_patients,
 )
@@ -27,13 +27,6 @@ def test_same_seed_same_multiplicities() -> None:
     first, second = (patient_multiplicities(30, 10, np.random.default_rng(7)) for _ in range(2))
     assert (first == second).all()
     assert (first != patient_multiplicities(30, 10, np.random.default_rng(8))).any()
-
-
-def test_percentile_interval_leaves_undefined_replicates_out() -> None:
-    replicates = np.array([[*np.linspace(0, 1, 101), np.nan, np.nan]])
-    low, high = percentile_interval(replicates, 0.9)
-    assert low[0] == pytest.approx(0.05)
-    assert high[0] == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize(("hits", "films"), [(0, 8), (8, 8), (3, 17), (50, 90)])
@@ -77,3 +70,9 @@ def test_bootstrap_variance_leaves_undefined_replicates_out() -> None:
 def test_students_interval_equals_scipy() -> None:
     low, high = mean_interval(np.array([2.0]), np.array([0.09]), np.array([12.0]), 0.9)
     assert (low[0], high[0]) == pytest.approx(stats.t.interval(0.9, 11, 2.0, 0.3))
+
+
+def test_few_patients_make_a_bootstrap_variance_larger() -> None:
+    factor = student_factor(np.array([5, 10_000]), 0.95)
+    assert factor[0] == pytest.approx((stats.t.ppf(0.975, 4) / 1.959964) ** 2, rel=1e-5)
+    assert factor[1] == pytest.approx(1.0, abs=1e-3)
