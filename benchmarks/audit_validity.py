@@ -49,6 +49,7 @@ from raydino.tracking import track
 TESTED = ("auroc", "sensitivity", "specificity")
 DESCRIBED = ("auprc", "ppv", "npv", "brier", "net_benefit", "calibration_slope", "calibration_intercept")
 SHIFTS = (0.5, 1.0, 2.0, 3.0)  # logits
+BY = ("sex", "age", "site", "view")  # a patient has films of both views
 CELL = ("sex × site", "F × Lakeside Clinic")
 REFERENCE = {"sex": "M", "site": "Harbour Hospital", "sex × site": "M × Harbour Hospital"}
 BANDS = (5, 10, 20, 50, 150, 10**9)  # patients with the finding
@@ -72,6 +73,7 @@ class Truth:
         size = sexes.get(named.get("sex", ""), 1.0) * sites.get(named.get("site", ""), 1.0)
         size *= self.bands[named["age"]] if "age" in named else 1.0
         women = float(named["sex"] == "F") if "sex" in named else sexes["F"]
+        size *= {"PA": 0.6, "AP": 0.4}.get(named.get("view", ""), 1.0)
         at_site = float(named["site"] == "Lakeside Clinic") if "site" in named else sites["Lakeside Clinic"]
         return size, women * at_site
 
@@ -242,9 +244,11 @@ def main() -> None:
     if options.quick:
         options.seeds = 4
     clustered = Simulation(patients=options.patients, films_mean=4.0, prevalence=0.3, patient_spread=1.2)
-    full = AuditConfig(recipe=Recipe(bootstraps=options.bootstraps, metrics=(*TESTED, *DESCRIBED), reference=REFERENCE))
-    tested = AuditConfig(recipe=Recipe(bootstraps=options.bootstraps, metrics=TESTED, reference=REFERENCE))
-    quickest = AuditConfig(recipe=Recipe(bootstraps=100, metrics=TESTED, reference=REFERENCE))
+    full = AuditConfig(
+        recipe=Recipe(bootstraps=options.bootstraps, by=BY, metrics=(*TESTED, *DESCRIBED), reference=REFERENCE)
+    )
+    tested = AuditConfig(recipe=Recipe(by=BY, bootstraps=options.bootstraps, metrics=TESTED, reference=REFERENCE))
+    quickest = AuditConfig(recipe=Recipe(by=BY, bootstraps=100, metrics=TESTED, reference=REFERENCE))
     tally = Tally(truth_of(clustered))
     started = time.process_time()
     for seed in track(range(options.seeds), "Seeds"):

@@ -8,7 +8,8 @@ p < 0.001, Student's t on few patients hardly ever an alarm at all. So the large
 and the tail of a beta distribution of the same mean and spread. A formula, not a count of replicates: 1,000
 replicates cannot give the small p-values that Benjamini–Hochberg over a thousand gaps asks for.
 
-Interval: Newcombe's square-and-add of the intervals of both sides (1998, method 10).
+Interval: Newcombe's square-and-add of the intervals of both sides (1998, method 10), less what they have in
+common where patients have films on either (Zou 2007).
 
 ``benchmarks/audit_validity.py`` measures false alarms, power and coverage. Neighbours: ``estimates``, ``flags``.
 """
@@ -34,13 +35,24 @@ Status = tuple[str, str | None]
 NUMBERS = ("estimate", "rest", "gap", "se", "ci_low", "ci_high", "p_value")
 
 
-def null_error(inside: Side, other: Side) -> Floats:
-    """Standard error [strata] of stratum minus other side if there were no difference; NaN where either is empty."""
+def covariance(inside: Side, other: Side) -> Floats:
+    """[strata] of the figures of both sides: 0 unless patients have films on either."""
     with np.errstate(divide="ignore", invalid="ignore"):
         crossed = other.shared / (inside.films[:, None] * other.films[None])
-        between = np.einsum("ij,ijs->s", inside.together, crossed)
-        variance = np.asarray(inside.variance() + other.variance() - 2 * between)
-        return np.sqrt(np.maximum(variance, 0))
+        return np.asarray(np.einsum("ij,ijs->s", inside.together, crossed))
+
+
+def correlation(inside: Side, other: Side) -> Floats:
+    """[strata] of the figures of both sides; 0 where one does not vary."""
+    scale = np.sqrt(inside.variance() * other.variance())
+    shared = covariance(inside, other)
+    return np.divide(shared, scale, out=np.zeros_like(scale), where=scale > 0)
+
+
+def null_error(inside: Side, other: Side) -> Floats:
+    """Standard error [strata] of stratum minus other side if there were no difference; NaN where either is empty."""
+    variance = inside.variance() + other.variance() - 2 * covariance(inside, other)
+    return np.asarray(np.sqrt(np.maximum(variance, 0)))
 
 
 def gap_p_value(
@@ -72,12 +84,22 @@ def mean_p_value(gap: Floats, error: Floats, films: Floats, films_rest: Floats) 
 
 
 def square_and_add(
-    estimate: Floats, interval: tuple[Floats, Floats], rest: Floats, rest_interval: tuple[Floats, Floats]
+    estimate: Floats,
+    interval: tuple[Floats, Floats],
+    rest: Floats,
+    rest_interval: tuple[Floats, Floats],
+    correlation: Floats,
 ) -> tuple[Floats, Floats]:
-    """Newcombe's interval of ``estimate - rest`` from the interval of each; all [strata]."""
+    """Newcombe's interval of ``estimate - rest`` from the interval of each; all [strata].
+
+    ``correlation`` of the two figures, where patients have films on both sides (Zou 2007).
+    """
     (low, high), (rest_low, rest_high) = interval, rest_interval
-    below = np.hypot(estimate - low, rest_high - rest)
-    above = np.hypot(high - estimate, rest - rest_low)
+
+    def half(a: Floats, b: Floats) -> Floats:
+        return np.asarray(np.sqrt(np.maximum(a**2 + b**2 - 2 * correlation * a * b, 0)))
+
+    below, above = half(estimate - low, rest_high - rest), half(high - estimate, rest - rest_low)
     return estimate - rest - below, estimate - rest + above
 
 
@@ -166,6 +188,7 @@ class Comparison:
             interval_of(mine, side, patients, everyone, metric, confidence),
             rest,
             interval_of(others, other_side, patients, everyone, metric, confidence),
+            correlation(side, other_side),
         )
         error = null_error(side, other_side)
         if metric.limits == UNIT:

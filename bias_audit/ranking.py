@@ -40,10 +40,11 @@ class Stratum:
     level: Ints  # [p] the first positive of the same score
 
     @classmethod
-    def of_films(cls, number: int, data: LabelRows, inside: Bools) -> Stratum:
+    def of_films(cls, number: int, data: LabelRows) -> Stratum:
         """``data`` rises by score."""
-        positive = data.rows.target == 1
-        pos, neg = np.flatnonzero(inside & positive), np.flatnonzero(inside & ~positive)
+        films = data.films_of(number)
+        positive = data.rows.target[films] == 1
+        pos, neg = films[positive], films[~positive]
         at, among_ = data.rows.score[pos], data.rows.score[neg]
         below, level = np.searchsorted(among_, at, "left"), np.searchsorted(among_, at, "right")
         ends = np.unique(np.concatenate([[0], below, level]))  # negatives before the end of each gap
@@ -63,7 +64,7 @@ class Ranked:
 
     def __init__(self, data: LabelRows, wanted: Bools) -> None:
         numbers = np.union1d([0], np.flatnonzero(wanted))
-        found = (Stratum.of_films(int(k), data, data.inside(int(k))) for k in numbers)
+        found = (Stratum.of_films(int(k), data) for k in numbers)
         self.data = data
         self.strata = [s for s in found if len(s.positive) and len(s.negative)]
         self.numbers = np.array([s.number for s in self.strata], np.int64)

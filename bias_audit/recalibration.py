@@ -74,7 +74,7 @@ class _Steps:
         k = self.k = x.shape[1]
         upper = self.upper = np.triu_indices(k)
         for stratum in np.flatnonzero(wanted):
-            films = np.flatnonzero(data.inside(int(stratum)))
+            films = data.films_of(int(stratum))
             beta = metric.coefficients(data.rows.take(films))
             if np.isnan(beta).any():
                 continue

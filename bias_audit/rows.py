@@ -78,6 +78,17 @@ class LabelRows:
         return (self.member == stratum).any(axis=1)
 
     @cached_property
+    def _by_stratum(self) -> list[Ints]:
+        flat = self.member.ravel()
+        order = np.argsort(flat, kind="stable")
+        ends = np.cumsum(np.bincount(flat, minlength=self.strata))[:-1]
+        return [films // self.member.shape[1] for films in np.split(order, ends)]
+
+    def films_of(self, stratum: int) -> Ints:
+        """The films of a stratum, rising. Found for all strata at once."""
+        return self._by_stratum[stratum]
+
+    @cached_property
     def cells(self) -> Cells:
         """Films told apart by all axes at once."""
         cell, of_film = np.unique(self.member, axis=0, return_inverse=True)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bias_audit.estimates import Side
-from bias_audit.gaps import gap_p_value, mean_p_value, null_error, square_and_add
+from bias_audit.gaps import correlation, gap_p_value, mean_p_value, null_error, square_and_add
 from bias_audit.intervals import wilson_interval
 
 
@@ -87,5 +87,14 @@ def test_square_and_add_equals_newcombe_1998() -> None:
     # Newcombe, Stat Med 1998;17:873, table II, example (a): 56/70 against 48/80, method 10
     inside = wilson_interval(np.array([56 / 70]), np.array([70.0]), 0.95)
     rest = wilson_interval(np.array([48 / 80]), np.array([80.0]), 0.95)
-    low, high = square_and_add(np.array([0.8]), inside, np.array([0.6]), rest)
+    low, high = square_and_add(np.array([0.8]), inside, np.array([0.6]), rest, np.zeros(1))
     assert (low[0], high[0]) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_what_both_sides_share_narrows_the_interval() -> None:
+    inside, rest = (wilson_interval(np.array([share]), np.array([100.0]), 0.95) for share in (0.5, 0.5))
+    alone = square_and_add(np.array([0.5]), inside, np.array([0.5]), rest, np.zeros(1))
+    shared = square_and_add(np.array([0.5]), inside, np.array([0.5]), rest, np.full(1, 0.75))
+    assert shared[1][0] == pytest.approx(alone[1][0] / 2)
+    assert correlation(*sides(0.25, 1.0, np.ones(20), np.ones(20))) == pytest.approx(1.0)
+    assert correlation(*sides(0.25, 1.0, TEN_OF_THIRTY, 1 - TEN_OF_THIRTY)) == pytest.approx(0.0)
