@@ -6,8 +6,8 @@
 age and site: everyone, each axis, each pair, and all three crossed. Timed, in processor seconds of one thread,
 in one run:
 
-- ours: the replicates alone, and the whole audit (counts, intervals, gaps with p-values, flags as well); and, beside the
-  comparison, the whole audit of configs/audit/default.yaml (pairs of axes, all metrics)
+- ours: the replicates alone, and the whole audit (counts, intervals, gaps with p-values, flags as well); and,
+  beside the comparison, the whole audit of configs/audit/default.yaml (pairs of axes, all metrics)
 - scikit-learn: draw patients, take their films, call roc_auc_score and recall_score in each stratum
 - fairlearn: MetricFrame(n_boot=…) of the same three metrics; it resamples films, not patients
 

@@ -82,7 +82,10 @@ def audit(
         case_mix += one.case_mix({name: code[film] for name, code in confounders.items()})
         fairness += one.fairness()
     if not any(len(frame) for frame in gaps):
-        raise UserError(f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table")
+        raise UserError(
+            f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table",
+            remedy="what moves with prevalence or mirrors another metric is only described; add one that is tested",
+        )
     return AuditResult(
         table=table,
         config=config,

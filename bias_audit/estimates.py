@@ -131,7 +131,7 @@ def interval_of(
     if metric.limits == UNIT:
         wider = 1.0 if side is not None else student_factor(patients, confidence)
         with np.errstate(divide="ignore", invalid="ignore"):
-            films = np.where(variance > 0, estimate * (1 - estimate) / (variance * wider), np.inf)
+            films = np.where(variance > 0, estimate * (1 - estimate) / (variance * wider), np.inf if side else patients)
         films = films if side is None else np.fmin(films, independent_films(side, everyone))
         low, high = wilson_interval(estimate, films, confidence)
     elif side is not None:

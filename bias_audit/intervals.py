@@ -65,7 +65,8 @@ def wilson_interval(share: Floats, films: Floats, confidence: float) -> tuple[Fl
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = (share + z**2 / (2 * films)) / (1 + z**2 / films)
         half = z / (1 + z**2 / films) * np.sqrt(share * (1 - share) / films + z**2 / (4 * films**2))
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    low, high = np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)
 
 
 def mean_interval(mean: Floats, variance: Floats, films: Floats, confidence: float) -> tuple[Floats, Floats]:

@@ -24,7 +24,7 @@ from bias_audit.rows import Bools, Floats, LabelRows, Rows
 
 AWAY = 1e-6
 STEEPEST = 50.0  # a slope beyond it is that of classes which the score separates
-SEPARATED = "the score takes one value or separates the classes, so no line fits"
+NO_LINE = "no line fits: scores are all 0 or 1, take one value, or separate the classes"
 
 
 def fit(target: Floats, x: Floats, offset: Floats, start: Floats) -> Floats:
@@ -126,7 +126,7 @@ class Recalibration(Metric):
         """[k], NaN where no line fits best: one class, one score, or a score that separates the classes."""
         positive, score = rows.target == 1, rows.score
         k = 2 if self.slope else 1
-        if not positive.any() or positive.all():
+        if not positive.any() or positive.all() or np.isin(score, (0, 1)).all():  # the last are no probabilities
             return np.full(k, np.nan)
         apart = max(score[positive].min() - score[~positive].max(), score[~positive].min() - score[positive].max())
         if self.slope and (apart >= 0 or score.min() == score.max()):
@@ -146,7 +146,7 @@ CALIBRATION_SLOPE = Recalibration(
     None,
     frozenset({"positive", "negative"}),
     limits=(-np.inf, np.inf),
-    no_value=SEPARATED,
+    no_value=NO_LINE,
 )
 CALIBRATION_INTERCEPT = Recalibration(
     "calibration_intercept",
@@ -156,6 +156,6 @@ CALIBRATION_INTERCEPT = Recalibration(
     frozenset({"positive", "negative"}),
     prevalence_free=False,
     limits=(-np.inf, np.inf),
-    no_value=SEPARATED,
+    no_value=NO_LINE,
     slope=False,
 )

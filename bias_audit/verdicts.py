@@ -35,8 +35,9 @@ def level_after_adjustment(p_value: pd.Series, p_adjusted: pd.Series, question: 
 
 
 def smallest_gap(error: Floats, level: float, power: float) -> Floats:
-    """Gap that is found with ``power`` by a two-sided normal test at ``level``, for standard errors ``error``."""
-    return np.asarray((stats.norm.isf(level / 2) + stats.norm.ppf(power)) * error)
+    """Gap that is found with ``power`` by a two-sided normal test at ``level``; NaN where ``error`` tells nothing."""
+    known = np.where(error > 0, error, np.nan)
+    return np.asarray((stats.norm.isf(level / 2) + stats.norm.ppf(power)) * known)
 
 
 def verdicts(gaps: pd.DataFrame, margin: Floats, alpha: float) -> list[str | None]:

@@ -57,6 +57,11 @@ def test_all_right_in_a_small_stratum_is_no_certainty() -> None:
     assert low[0] == pytest.approx(0.676, abs=0.001)  # Wilson, 8 of 8
 
 
+def test_a_metric_that_is_no_mean_does_not_collapse_either() -> None:
+    low, high = interval_of(np.ones((1, 200)), None, np.array([8]), 1.0, metric_named("auprc"), 0.95)
+    assert (low[0], high[0]) == pytest.approx((0.676, 1.0), abs=0.001)
+
+
 def test_a_stratum_that_varies_more_than_the_others_gets_its_own_interval() -> None:
     spread = np.random.default_rng(0).normal(0.6, 0.08, (1, 4001))
     spread[0, 0] = 0.6

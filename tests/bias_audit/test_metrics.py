@@ -88,7 +88,7 @@ def test_one_class_is_not_a_number_where_the_metric_needs_two(positive: float) -
 def test_a_score_that_separates_or_never_moves_has_no_slope() -> None:
     target = np.array([0.0, 0, 0, 1, 1])
     apart, level = np.array([0.1, 0.2, 0.4, 0.4, 0.9]), np.full(5, 0.3)
-    for score in (apart, 1 - apart, level):
+    for score in (apart, 1 - apart, level, np.array([0.0, 1, 0, 1, 1])):
         assert np.isnan(metric_named("calibration_slope")(Rows(target, score, np.full(5, 0.5))))
     intercept_of = metric_named("calibration_intercept")
     assert intercept_of(Rows(target, level, np.full(5, 0.5))) == pytest.approx(logit(0.4) - logit(0.3))

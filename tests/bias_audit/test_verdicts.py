@@ -27,6 +27,7 @@ def test_verdicts_by_hand() -> None:
 
 def test_the_smallest_gap_is_found_with_the_wanted_power() -> None:
     gap = smallest_gap(np.array([0.03]), level=0.001, power=0.8)[0]
+    assert np.isnan(smallest_gap(np.zeros(1), 0.001, 0.8)[0])  # all right everywhere: nothing to go by
     critical = stats.norm.isf(0.0005) * 0.03
     assert stats.norm.sf(critical, gap, 0.03) == pytest.approx(0.8, abs=1e-6)
 
