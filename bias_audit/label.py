@@ -85,14 +85,14 @@ class LabelAudit:
                 "stratum": self.index.names,
                 "label": self.label,
                 "metric": metric.name,
-                **{name: pd.array(np.where(self.hidden, -1, n), "Int64") for name, n in counts.items()},
+                **{name: pd.arrays.IntegerArray(n, self.hidden.copy()) for name, n in counts.items()},
                 "estimate": estimate,
                 "ci_low": np.where(ok, low, np.nan),
                 "ci_high": np.where(ok, high, np.nan),
                 "status": status,
                 "reason": reason,
             }
-        ).replace({name: {-1: pd.NA} for name in counts} if self.hidden.any() else {})
+        )
 
     def gaps(self) -> pd.DataFrame:
         """Every tested metric, stratum against everyone else; a check by permutation where it is asked for."""

@@ -57,7 +57,7 @@ class Metric:
     thresholded: bool = False  # whether it depends on who is called positive
     labels: Labels = "any"  # "no_finding": only of the label that calls a film healthy; "findings": of all others
     prevalence_free: bool = True  # whether two groups that differ in prevalence alone have the same value
-    mirror_of: str | None = None  # the metric that it is one minus: one test serves both
+    mirror_of: str | None = None  # the metric that says the same another way: one test serves both
     limits: tuple[float, float] = UNIT
     no_value: str = "cannot be computed from these films"  # why, where counts suffice and yet there is no value
 
