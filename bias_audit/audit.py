@@ -9,22 +9,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from bias_audit.axes import Axis
-from bias_audit.counts import count_strata
-from bias_audit.estimates import interval_of, parts_of
-from bias_audit.flags import flag_gaps
-from bias_audit.gaps import gap_table
+from bias_audit.axes import Axis, choose_axes
+from bias_audit.case_mix import PREVALENCE
+from bias_audit.flags import flag_gaps, judge_references
 from bias_audit.inputs import AuditTable
 from bias_audit.intervals import patient_multiplicities
-from bias_audit.metrics import Metric, Rows, metrics_for
-from bias_audit.replicates import LabelRows, Replicates, Weights, replicate_all
-from bias_audit.settings import AuditConfig
-from bias_audit.strata import Partition, StrataIndex, cohort_table, index_of, partitions
-from bias_audit.vocabulary import fairness_row, fairness_table
-from raydino.artifacts.audit import GAPS, STRATA
+from bias_audit.label import LabelAudit
+from bias_audit.masks import MEASURED
+from bias_audit.metrics import Metric, metrics_for
+from bias_audit.rows import Bools, Ints, LabelRows, Rows
+from bias_audit.settings import AuditConfig, Recipe
+from bias_audit.strata import Partition, StrataIndex, cohort_table, index_of, partitions, references_of
+from bias_audit.suppression import Sums, small, suppressed
+from raydino.artifacts.audit import CASE_MIX, FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
+from raydino.artifacts.table import Table
 from raydino.errors import UserError
 
 Progress = Callable[[Iterable[str]], Iterable[str]]
@@ -38,10 +38,13 @@ class AuditResult:
     config: AuditConfig
     partitions: tuple[Partition, ...]
     index: StrataIndex
-    cohort: pd.DataFrame  # axis, stratum, n_images, n_patients, share
-    strata: pd.DataFrame
-    gaps: pd.DataFrame
-    fairness: pd.DataFrame  # fairlearn's vocabulary, see vocabulary.COLUMNS
+    cohort: pd.DataFrame  # axis, stratum, n_images, n_patients, share; null where suppressed
+    strata: pd.DataFrame  # every metric in every stratum
+    gaps: pd.DataFrame  # each stratum against everyone else
+    references: pd.DataFrame  # each stratum against the reference of its axis, where one was named
+    spreads: pd.DataFrame  # of each axis: worst, largest difference, ratio
+    case_mix: pd.DataFrame  # gaps with the confounders of recipe.case_mix made equal
+    fairness: pd.DataFrame  # fairlearn's differences, see vocabulary
     by_label: dict[str, LabelRows]
 
 
@@ -53,119 +56,97 @@ def audit(
     recipe = config.recipe
     parts = tuple(partitions(table.films, list(axes), recipe.depth))
     index = index_of(parts)
+    reference = references_of(recipe.reference, index)
     patient = np.unique(table.films["patient_id"].to_numpy(str), return_inverse=True)[1]
     weights = patient_multiplicities(int(patient.max()) + 1, recipe.bootstraps, np.random.default_rng(recipe.seed))
+    cohort = cohort_table(table.films, parts)
+    privacy = _Privacy(Sums(parts, index), cohort["n_patients"].to_numpy(), recipe.suppress_below)
+    confounders = _confounders(table, recipe)
     by_label: dict[str, LabelRows] = {}
     metrics: dict[str, Metric] = {}
-    strata, gaps, fairness = [], [], []
+    strata, gaps, references, spreads, case_mix, fairness = [], [], [], [], [], []
     groups = {str(label): rows for label, rows in table.rows.groupby("label", sort=True)}
     for label in progress(list(groups)):
-        data, unknown = _label_rows(groups[label], patient, index)
+        data, unknown, film = label_rows(groups[label], patient, index)
         has_threshold = label in table.thresholds
         chosen = metrics_for(recipe.metrics, table.task, label, recipe.no_finding, has_threshold=has_threshold)
         metrics.update({metric.name: metric for metric in chosen})
-        one = _Label(label, data, unknown, chosen, weights, index, config)
+        if not chosen:
+            continue
+        one = LabelAudit(label, data, unknown, chosen, weights, index, config, privacy.hidden(data))
         by_label[label] = data
-        strata.append(one.strata)
-        gaps.append(one.gaps)
-        if table.task == "classification" and has_threshold:
-            fairness += one.fairness(parts)
+        strata.append(one.strata())
+        gaps.append(one.gaps())
+        references.append(one.references(reference))
+        spreads += one.spreads()
+        case_mix += one.case_mix({name: code[film] for name, code in confounders.items()})
+        fairness += one.fairness()
     if not any(len(frame) for frame in gaps):
-        raise UserError(f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table")
-    flagged = flag_gaps(pd.concat(gaps, ignore_index=True), by_label, metrics, weights, index, config)
+        raise UserError(
+            f"none of the metrics {', '.join(recipe.metrics)} can be compared in a {table.task} table",
+            remedy="what moves with prevalence or mirrors another metric is only described; add one that is tested",
+        )
     return AuditResult(
         table=table,
         config=config,
         partitions=parts,
         index=index,
-        cohort=cohort_table(table.films, parts),
-        strata=pd.concat(strata, ignore_index=True)[[column.name for column in STRATA.columns]],
-        gaps=flagged[[column.name for column in GAPS.columns]],
-        fairness=fairness_table(fairness),
+        cohort=privacy.without_hidden(cohort),
+        strata=_in_order(pd.concat(strata, ignore_index=True), STRATA),
+        gaps=_in_order(flag_gaps(pd.concat(gaps, ignore_index=True), by_label, metrics, weights, index, config), GAPS),
+        references=_in_order(judge_references(pd.concat(references, ignore_index=True), recipe), REFERENCES),
+        spreads=_in_order(pd.DataFrame(spreads), SPREADS),
+        case_mix=_in_order(pd.DataFrame(case_mix), CASE_MIX),
+        fairness=_in_order(pd.DataFrame(fairness), FAIRNESS),
         by_label=by_label,
     )
 
 
-def _label_rows(
-    rows: pd.DataFrame, patient: npt.NDArray[np.int64], index: StrataIndex
-) -> tuple[LabelRows, npt.NDArray[np.int64]]:
-    """Known rows of one label by score, and the number of unknown ones in each stratum."""
+def _confounders(table: AuditTable, recipe: Recipe) -> dict[str, Ints]:
+    """Axis → its stratum [films] as a number, for what recipe.case_mix names; prevalence is the label's own affair."""
+    named = [name for name in recipe.case_mix if name != PREVALENCE]
+    axes = choose_axes(named, table.groups, recipe.age_edges_years, skip_absent=False)
+    codes = {axis.name: np.unique(axis.assign(table.films).astype(str), return_inverse=True)[1] for axis in axes}
+    absent = np.zeros(len(table.films), np.int64)
+    return codes | ({PREVALENCE: absent} if PREVALENCE in recipe.case_mix else {})
+
+
+def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    return frame.reindex(columns=[column.name for column in table.columns])
+
+
+class _Privacy:
+    """Which strata are hidden, in the cohort and for a label; none where ``below`` is 0."""
+
+    def __init__(self, sums: Sums, patients: Ints, below: int) -> None:
+        self.sums, self.below = sums, below
+        if patients[0] < below:
+            raise UserError(
+                f"the table holds {patients[0]} patients, fewer than recipe.suppress_below = {below}",
+                remedy="every figure would be hidden; audit more patients",
+            )
+        self.protect = small(patients, below)
+        self.cohort = suppressed(patients, self.protect, sums, below)
+
+    def hidden(self, data: LabelRows) -> Bools:
+        """[strata] hidden for a label: all that the cohort hides, and where too few patients have a known answer."""
+        patients = np.diff(data.patient_sums(np.ones(len(data.patient))).indptr).astype(np.int64)
+        return suppressed(patients, self.cohort | small(patients, self.below), self.sums, self.below)
+
+    def without_hidden(self, cohort: pd.DataFrame) -> pd.DataFrame:
+        """The cohort table with nulls where a stratum is hidden."""
+        shown = cohort.astype({"n_images": "Int64", "n_patients": "Int64"})
+        shown.loc[self.cohort, ["n_images", "n_patients", "share"]] = pd.NA
+        return shown if self.cohort.any() else cohort
+
+
+def label_rows(rows: pd.DataFrame, patient: Ints, index: StrataIndex) -> tuple[LabelRows, Ints, Ints]:
+    """Known rows of one label by score, the number of unknown ones in each stratum, and the film of each known row."""
     film = rows["film"].to_numpy(np.int64)
     known = rows["known"].to_numpy(bool)
     unknown = np.bincount(index.membership[film[~known]].ravel(), minlength=len(index)).astype(np.int64)
     kept = rows[known].sort_values(["score", "film"], kind="stable")
     film = kept["film"].to_numpy(np.int64)
-    columns = {name: kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold", "dice")}
-    called = columns["score"] >= columns["threshold"]
-    answers = Rows(columns["target"], columns["score"], called, columns["dice"])
-    return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown
-
-
-class _Label:
-    """One label's part of the tables."""
-
-    def __init__(
-        self,
-        label: str,
-        data: LabelRows,
-        unknown: npt.NDArray[np.int64],
-        metrics: list[Metric],
-        weights: Weights,
-        index: StrataIndex,
-        config: AuditConfig,
-    ) -> None:
-        self.label, self.data, self.unknown, self.index, self.recipe = label, data, unknown, index, config.recipe
-        self.counts, _ = count_strata(data)
-        self.verdicts = {m.name: [self._verdict(k, m) for k in range(len(index))] for m in metrics}
-        wanted = np.array([any(self.verdicts[m.name][k][0] == "ok" for m in metrics) for k in range(len(index))])
-        replicates = replicate_all(data, metrics, weights, wanted, config.runtime.block)
-        self.strata = pd.concat([self._estimates(metric, replicates[metric.name]) for metric in metrics])
-        self.gaps = gap_table(data, metrics, replicates, index, config.recipe).assign(label=label)
-
-    def _verdict(self, k: int, metric: Metric) -> tuple[str, str | None]:
-        return self.counts.status(k, metric, self.recipe.min_patients, self.recipe.min_positives)
-
-    def _estimates(self, metric: Metric, replicates: Replicates) -> pd.DataFrame:
-        ok = np.array([status == "ok" for status, _ in self.verdicts[metric.name]])
-        estimate = np.where(ok, replicates.inside[:, 0], np.nan)
-        low = high = estimate
-        if ok.any():
-            parts = parts_of(self.data, metric)
-            low, high = interval_of(replicates.inside, parts, float(replicates.inside[0, 0]), self.recipe.confidence)
-        status, reason = zip(*self.verdicts[metric.name], strict=True)
-        return pd.DataFrame(
-            {
-                "axis": self.index.axes,
-                "stratum": self.index.names,
-                "label": self.label,
-                "metric": metric.name,
-                "n_images": self.counts.films,
-                "n_patients": self.counts.patients,
-                "n_positive": self.counts.positive_films,
-                "n_positive_patients": self.counts.positive_patients,
-                "n_unknown": self.unknown,
-                "estimate": estimate,
-                "ci_low": np.where(ok, low, np.nan),
-                "ci_high": np.where(ok, high, np.nan),
-                "status": status,
-                "reason": reason,
-            }
-        )
-
-    def fairness(self, parts: Iterable[Partition]) -> list[dict[str, object]]:
-        """Rows in fairlearn's words, one a plain axis."""
-        recipe, counts = self.recipe, self.counts
-        enough = (
-            (counts.patients >= recipe.min_patients)
-            & (counts.positive_patients >= recipe.min_positives)
-            & (counts.negative_patients >= recipe.min_positives)
-        )
-        names = np.array(self.index.names, dtype=object)
-        rows = []
-        for column, part in enumerate(parts):
-            if part.depth != 1:
-                continue
-            member = self.data.member[:, column]
-            eligible = {str(names[k]) for k in np.unique(member) if enough[k]}
-            rows.append(fairness_row(self.label, part.axis, self.data.rows, names[member].astype(str), eligible))
-        return rows
+    target, score, threshold = (kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold"))
+    answers = Rows(target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in MEASURED if n in kept})
+    return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown, film

@@ -1,9 +1,8 @@
-"""Weighted AUROC by ranks, ties exact: one sort of the scores serves all bootstrap replicates.
+"""Weighted AUROC and average precision of one sample, by ranks, ties exact.
 
 The Mann–Whitney form: sum over pairs (positive i, negative j) of w_i w_j ([s_i > s_j] + ½[s_i = s_j])
 over the sum of w_i w_j. With the negatives sorted, the weight below a positive is a difference of
-cumulative sums, so the cost is O(n log n) once and O(n) for each replicate. Pure maths; the
-neighbours ``replicates`` and ``gaps`` use it.
+cumulative sums. Pure maths; ``ranking`` does the same for all strata and replicates at once.
 """
 
 from __future__ import annotations
@@ -49,6 +48,22 @@ def auroc(score: Floats, positive: npt.NDArray[np.bool_], weight: Floats | None 
     if pairs == 0:
         return float("nan")
     return float(w_pos @ Ranks.of(score[positive], score[~positive]).weight_below(w_neg) / pairs)
+
+
+def average_precision(score: Floats, positive: npt.NDArray[np.bool_], weight: Floats | None = None) -> float:
+    """Average precision as scikit-learn defines it, with ``weight`` [n] ≥ 0; NaN when no positive has weight.
+
+    The sum over distinct scores, from the highest, of the gain in recall times the precision there.
+    """
+    weight = np.ones(len(score)) if weight is None else weight
+    order = np.argsort(-score, kind="stable")
+    score, hits, weight = score[order], (weight * positive)[order], weight[order]
+    if hits.sum() == 0:
+        return float("nan")
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
+    true, called = np.cumsum(hits)[last], np.cumsum(weight)[last]
+    precision = np.divide(true, called, out=np.zeros(len(last)), where=called > 0)
+    return float(np.diff(true, prepend=0.0) @ precision / true[-1])
 
 
 def placements(score: Floats, positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

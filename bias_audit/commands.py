@@ -16,13 +16,13 @@ def audit(
             "empty), score (0..1) and group columns; threshold (else 0.5) and sample_id if there are."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the audit: report.html, report.json, two parquet tables.")],
+    out: Annotated[Path, typer.Option(help="Directory of the audit: report.html, report.json, parquet tables.")],
     demographics: Annotated[
-        Path | None, typer.Option(help="Dataset whose age, sex, population, site and view are joined by sample_id.")
+        Path | None, typer.Option(help="Dataset whose demographics, view and manufacturer are joined by sample_id.")
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option(help="Axes, by commas: sex, age, site, population, view or any column. Default: the config's."),
+        typer.Option(help="Axes, by commas: sex, age, site, race, view or any other column. Default: the config's."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings as YAML. Default: those of configs/audit/default.yaml.")

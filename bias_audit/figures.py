@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bias_audit.audit import AuditResult
-from bias_audit.metrics import Floats, metric_named
+from bias_audit.metrics import metric_named
 from bias_audit.plots import LINES, Mark, forest, roc
-from bias_audit.replicates import LabelRows
+from bias_audit.rows import Floats, LabelRows
 from bias_audit.wording import number, who
 
 
 def label_figures(result: AuditResult, titles: dict[str, str]) -> list[dict[str, Any]]:
     """For each label: its name, whether something is flagged, and SVGs with captions."""
-    tested = [name for name in dict.fromkeys(result.strata["metric"]) if metric_named(name).better]
+    tested = [name for name in dict.fromkeys(result.strata["metric"]) if metric_named(name).tested]
     figures = []
     for label, strata in result.strata.groupby("label", sort=True):
         gaps = result.gaps[result.gaps["label"] == label]
@@ -45,7 +45,7 @@ def _forest(
     overall = None
     for part in result.partitions:
         rows = strata[strata["axis"] == part.axis]
-        if part.depth == 2:
+        if part.depth >= 2:
             rows = rows[[(part.axis, stratum) in flagged for stratum in rows["stratum"]]]
         if rows.empty:
             continue
@@ -60,7 +60,7 @@ def _forest(
 def _mark(row: pd.Series, flagged: bool) -> Mark:
     name = "Everyone" if row["axis"] == "all" else str(row["stratum"])
     if row["status"] != "ok":
-        text = {"too_few": "too few", "undefined": "undefined"}[row["status"]]
+        text = str(row["status"]).replace("_", " ")
         return Mark(name, None, None, None, f"{text}: {row['reason'].split(',')[0]}")
     return Mark(name, row["estimate"], row["ci_low"], row["ci_high"], f"n = {row['n_images']}", flagged)
 

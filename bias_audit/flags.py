@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bias_audit.gaps import gap_table
-from bias_audit.metrics import Floats, Metric
-from bias_audit.replicates import LabelRows, Weights, replicate_all
-from bias_audit.settings import AuditConfig
+from bias_audit.counts import count_strata
+from bias_audit.gaps import Comparison
+from bias_audit.metrics import Metric
+from bias_audit.replicates import Weights, replicate_all
+from bias_audit.rows import Floats, LabelRows
+from bias_audit.settings import AuditConfig, Recipe
 from bias_audit.strata import StrataIndex
+from bias_audit.verdicts import level_after_adjustment, smallest_gap, verdicts
 
 WORSE_FIRST = 0.99  # decides between equals only
 
@@ -56,9 +59,9 @@ def flag_gaps(
     index: StrataIndex,
     config: AuditConfig,
 ) -> pd.DataFrame:
-    """Add p_adjusted, explained_by and flagged to the gaps of all labels.
+    """Add p_adjusted, explained_by, flagged, verdict and detectable to the gaps of all labels.
 
-    Sure: p_adjusted < alpha and |gap| ≥ margin. Of the sure gaps of a label and metric the surest is a
+    Sure: p_adjusted < alpha and |gap| ≥ the metric's margin. Of the sure gaps of a label and metric the surest is a
     root. Leave its films out: a gap that is then small or no longer sure is explained by the root; the
     surest that stays is the next root. Flagged are sure gaps, worse or better, except those of strata
     that share no film with the root that explains them: they only mirror it. Shadows and mirrors are no
@@ -68,8 +71,9 @@ def flag_gaps(
     gaps = gaps.copy()
     recipe = config.recipe
     question = questions(gaps)
+    margin = gaps["metric"].map(recipe.margin_of).to_numpy(np.float64)
     gaps["p_adjusted"] = adjusted_p_values(gaps["p_value"], question)
-    sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= recipe.margin)
+    sure = (gaps["p_adjusted"] < recipe.alpha) & (gaps["gap"].abs() >= margin)
     gaps["explained_by"] = pd.Series([None] * len(gaps), index=gaps.index, dtype=object)
     gaps["flagged"] = sure
     cutoff = gaps["p_value"][sure].max()
@@ -86,7 +90,24 @@ def flag_gaps(
     gaps.loc[own, "flagged"] &= gaps.loc[own, "p_adjusted"] < recipe.alpha
     for row, root in source.items():
         gaps.loc[row, "flagged"] &= gaps.loc[root, "flagged"]
-    return gaps
+    return _judged(gaps, question, margin, recipe)
+
+
+def judge_references(gaps: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Add p_adjusted (over this table), verdict and detectable to gaps against references."""
+    if gaps.empty:
+        return gaps
+    question = pd.Series(range(len(gaps)), gaps.index)
+    gaps = gaps.assign(p_adjusted=benjamini_hochberg(gaps["p_value"].to_numpy(np.float64)))
+    return _judged(gaps, question, gaps["metric"].map(recipe.margin_of).to_numpy(np.float64), recipe)
+
+
+def _judged(gaps: pd.DataFrame, question: pd.Series, margin: Floats, recipe: Recipe) -> pd.DataFrame:
+    level = level_after_adjustment(gaps["p_value"], gaps["p_adjusted"], question, recipe.alpha)
+    return gaps.assign(
+        verdict=verdicts(gaps, margin, recipe.alpha),
+        detectable=smallest_gap(gaps["se"].to_numpy(np.float64), level, recipe.power),
+    )
 
 
 @dataclass(frozen=True)
@@ -104,6 +125,7 @@ class _Explanation:
         """Row → (its root's row, whether it shares no film with any root so far); roots have no entry."""
         waiting = self._surest_first(sure)
         found: dict[int, tuple[int, bool]] = {}
+        margin = self.config.recipe.margin_of(self.metric.name)
         left, rooted = self.data, np.zeros(len(self.data.patient), bool)
         while waiting:
             root, root_stratum = waiting.pop(0)
@@ -113,7 +135,7 @@ class _Explanation:
             again = self._gaps(left, [stratum for _, stratum in waiting])
             for row, stratum in list(waiting):
                 p_value, gap = again.loc[stratum, ["p_value", "gap"]].astype(float)
-                if not (p_value <= self.cutoff and abs(gap) >= self.config.recipe.margin):
+                if not (p_value <= self.cutoff and abs(gap) >= margin):
                     found[row] = (root, not bool((rooted & self.data.inside(stratum)).any()))
                     waiting.remove((row, stratum))
         return found
@@ -128,4 +150,6 @@ class _Explanation:
     def _gaps(self, left: LabelRows, strata: Sequence[int]) -> pd.DataFrame:
         wanted = np.isin(np.arange(left.strata), list(strata))
         replicates = replicate_all(left, [self.metric], self.weights, wanted, self.config.runtime.block)
-        return gap_table(left, [self.metric], replicates, self.index, self.config.recipe).set_index("stratum_id")
+        counts, _ = count_strata(left)
+        comparison = Comparison(left, replicates, counts, self.index, self.config.recipe)
+        return comparison.with_rest([self.metric]).set_index("stratum_id")

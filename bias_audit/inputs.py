@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bias_audit.checks import (
@@ -24,15 +23,14 @@ from bias_audit.checks import (
     to_text,
     to_thresholds,
 )
+from bias_audit.masks import MEASURED
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import read_header
 from raydino.artifacts.predictions import PREDICTIONS, TABLES, Predictions
 from raydino.errors import UserError
 
 NEEDED = ("patient_id", "label", "target", "score")
-NOT_GROUPS = frozenset(
-    (*NEEDED, "sample_id", "threshold", "split", "task", "dice", "iou", "hd95_mm", "assd_mm", "study_id")
-)
+NOT_GROUPS = frozenset((*NEEDED, *MEASURED, "sample_id", "threshold", "split", "task", "study_id", "text", "reference"))
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -40,11 +38,12 @@ DEFAULT_THRESHOLD = 0.5
 class AuditTable:
     """Checked predictions: ``rows`` of films × labels, and ``films`` with their groups.
 
-    rows: film (position in films), label, target, score, threshold, dice, known (the answer is known).
+    rows: film (position in films), label, target, score, threshold, known (the answer is known), and in
+    segmentation what was measured of the masks (``masks.MEASURED``).
     films: sample_id, patient_id and one column a group, sorted by sample_id.
     """
 
-    task: str  # classification or segmentation
+    task: str  # classification, segmentation or report
     rows: pd.DataFrame
     films: pd.DataFrame
     groups: tuple[str, ...]  # group columns of films
@@ -93,13 +92,29 @@ def _read_artifact(path: Path) -> tuple[pd.DataFrame, str, str]:
     task = header.config.get("task")
     if task not in TABLES:
         raise UserError(f"predictions of an unknown task {task!r}", where=path, remedy=f"known: {', '.join(TABLES)}")
-    if task == "report":
+    table = Predictions.open(path).table
+    return _mentions(table, path) if task == "report" else table, str(task), header.fingerprint
+
+
+def _mentions(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A row a report and finding: what the report says of it (1 / 0) is the score, called at one half."""
+    labels = [str(name).removeprefix("mention_") for name in table.columns if str(name).startswith("mention_")]
+    if not labels:
         raise UserError(
-            "generated reports carry no score to audit",
+            "its reports name no finding that the labeller knows, so there is nothing to audit",
             where=path,
-            remedy="audit predictions of a classification or segmentation adapter",
+            remedy="predict on a dataset whose labels have such findings",
         )
-    return Predictions.open(path).table, str(task), header.fingerprint
+    identity = table[["sample_id", "patient_id", "split"]]
+    return pd.concat(
+        [
+            identity.assign(
+                label=label, target=table[f"target_{label}"], score=table[f"mention_{label}"], threshold=0.5
+            )
+            for label in labels
+        ],
+        ignore_index=True,
+    )
 
 
 def _read_plain(path: Path) -> pd.DataFrame:
@@ -156,16 +171,16 @@ def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.D
             f"The table has no column threshold, so a score of {DEFAULT_THRESHOLD} or more counts as positive. "
             "Sensitivity and specificity depend on that choice; AUROC does not."
         )
-    return frame.assign(known=frame["target"].notna(), dice=np.nan)
+    return frame.assign(known=frame["target"].notna())
 
 
 def _join(frame: pd.DataFrame, dataset: Dataset, path: Path, notes: list[str]) -> pd.DataFrame:
-    """Add the demographics and the view by sample_id."""
+    """Add the demographics, the view and the manufacturer by sample_id."""
     where = f"{path} --demographics {dataset.path}"
     if "sample_id" not in frame:
         raise UserError("the table has no column 'sample_id' to join demographics by", where=where)
     groups = dataset.demographics[["patient_id", "age_years", "sex", "population", "site", "race", "insurance"]]
-    groups = groups.join(dataset.manifest["view"])
+    groups = groups.join(dataset.manifest[["view", "manufacturer"]])
     known = frame["sample_id"].isin(groups.index)
     if not known.any():
         raise UserError(
@@ -195,7 +210,8 @@ def _table(frame: pd.DataFrame, task: str, path: Path, inputs: dict[str, str], n
     films = frame.drop_duplicates("sample_id").sort_values("sample_id")[["sample_id", "patient_id", *groups]]
     films = films.reset_index(drop=True)
     position = pd.Series(films.index, index=films["sample_id"])
-    rows = frame[["label", "target", "score", "threshold", "dice", "known"]].assign(
+    measured = [name for name in MEASURED if name in frame] if task == "segmentation" else []
+    rows = frame[["label", "target", "score", "threshold", *measured, "known"]].assign(
         film=position.loc[frame["sample_id"]].to_numpy()
     )
     spread = rows.groupby("label")["threshold"].agg(["min", "max"])

@@ -5,15 +5,18 @@ them for such and make intervals too narrow; resampling patients, each with all 
 not. A replicate is a column of multiplicities (how often each patient was drawn), drawn once and
 shared by every label, metric and stratum, so that differences between strata are resampled too.
 
-Why not the percentile interval alone: where all of eight films were called, every replicate says
-1.0 and the percentile interval is [1, 1]. So each interval is the wider of two at either end: the
-percentile interval, and Wilson's score interval (1927) on as many independent films as would know
-the metric as well (``estimates``). Neighbours: ``replicates``, ``gaps``.
+Why not the percentile interval: where all of eight films were called, every replicate says 1.0 and the
+percentile interval is [1, 1]. So a share (and an AUROC) gets Wilson's score interval (1927), which a zero does not
+fool, on as many independent films as would be as uncertain as these: as the bootstrap of this stratum finds, or as
+films of everyone would be in its patients, whichever is fewer (``estimates``). The wider of that and the percentile
+interval at either end would be too wide. Metrics that are no mean have the bootstrap's variance alone, which few
+patients make too small: so it is taken with Student's quantile on them. ``benchmarks/audit_validity.py`` measures
+the coverage. Neighbours: ``replicates``, ``gaps``.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,35 +34,29 @@ def patient_multiplicities(patients: int, bootstraps: int, rng: np.random.Genera
     return weights
 
 
-def percentile_interval(replicates: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """[strata, B] → lower and upper ends [strata]; undefined replicates (NaN) are left out."""
-    tail = (1 - confidence) / 2
-    if not np.isnan(replicates).any():  # many times faster than the general case
-        low, high = np.quantile(replicates, [tail, 1 - tail], axis=1)
-        return low, high
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a stratum without any defined replicate stays NaN
-        low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=1)
-    return low, high
+def within_patients(parts: Sequence[Floats], patient: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """k columns of values [n], NaN where a film does not count → variances [k] and covariances [k, k].
 
-
-def intracluster_correlation(residual: Floats, patient: npt.NDArray[np.int64]) -> float:
-    """Moment estimate, in 0..1, of how alike residuals (mean 0, [n]) of one patient are; 0 where no one has two."""
-    sums = np.bincount(patient, residual)
-    squares = np.bincount(patient, residual**2)
-    size = np.bincount(patient).astype(np.float64)
-    pairs = (size * (size - 1)).sum()
-    variance = float((residual**2).mean()) if len(residual) else 0.0
-    if pairs == 0 or variance == 0:
-        return 0.0
-    return float(np.clip((sums**2 - squares).sum() / pairs / variance, 0, 1))
-
-
-def effective_films(per_patient: Floats, correlation: float) -> Floats:
-    """[strata, patients] films of each patient → [strata] number of independent films that weigh the same."""
-    films = per_patient.sum(axis=1)
-    weight = (1 - correlation) * films + correlation * (per_patient**2).sum(axis=1)
-    return np.divide(films**2, weight, out=np.zeros_like(films), where=weight > 0)
+    The covariances are of two different films of one patient, by moments; 0 where no patient has two. Those of a
+    column with itself lie between 0 and its variance, and no correlation is beyond 1.
+    """
+    counted = [(~np.isnan(values)).astype(np.float64) for values in parts]
+    means = [np.nanmean(v) if n.any() else 0.0 for v, n in zip(parts, counted, strict=True)]
+    residual = [np.nan_to_num(v - m) for v, m in zip(parts, means, strict=True)]
+    films = [np.bincount(patient, n) for n in counted]
+    sums = [np.bincount(patient, r) for r in residual]
+    variance = np.array([(r**2).sum() / max(n.sum() - 1, 1) for r, n in zip(residual, counted, strict=True)])
+    k = len(parts)
+    together = np.zeros((k, k))
+    for i in range(k):
+        for j in range(i, k):
+            same = [(residual[i] * residual[j]).sum(), (counted[i] * counted[j]).sum()]  # a film with itself
+            pairs = (films[i] * films[j]).sum() - same[1]
+            value = ((sums[i] * sums[j]).sum() - same[0]) / pairs if pairs > 0 else 0.0
+            limits = (0.0, variance[i]) if i == j else (-np.inf, np.inf)
+            together[i, j] = together[j, i] = np.clip(value, *limits)
+    most = np.sqrt(np.outer(np.diag(together), np.diag(together)))
+    return variance, np.clip(together, -most, most)
 
 
 def wilson_interval(share: Floats, films: Floats, confidence: float) -> tuple[Floats, Floats]:
@@ -68,4 +65,26 @@ def wilson_interval(share: Floats, films: Floats, confidence: float) -> tuple[Fl
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = (share + z**2 / (2 * films)) / (1 + z**2 / films)
         half = z / (1 + z**2 / films) * np.sqrt(share * (1 - share) / films + z**2 / (4 * films**2))
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    low, high = np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)
+
+
+def mean_interval(mean: Floats, variance: Floats, films: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Student's interval of a mean with ``variance`` from as many as ``films`` independent values; all [strata]."""
+    half = stats.t.ppf((1 + confidence) / 2, np.maximum(films - 1, 1)) * np.sqrt(variance)
+    return mean - half, mean + half
+
+
+def bootstrap_variance(replicates: Floats) -> Floats:
+    """[strata, B] → variance [strata] over the defined replicates; 0 where there are none."""
+    known = ~np.isnan(replicates)
+    count = np.maximum(known.sum(axis=1), 1)
+    filled = np.where(known, replicates, 0.0)
+    mean = filled.sum(axis=1) / count
+    return np.asarray((np.where(known, replicates - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
+
+
+def student_factor(patients: npt.NDArray[np.int64], confidence: float) -> Floats:
+    """[strata] (Student's quantile / the normal one)²: by which a variance known from few patients is taken larger."""
+    tail = (1 + confidence) / 2
+    return np.asarray((stats.t.ppf(tail, np.maximum(patients - 1, 1)) / stats.norm.ppf(tail)) ** 2)

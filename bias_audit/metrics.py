@@ -1,176 +1,115 @@
-"""The registry of audit metrics, each with when it is defined; undefined is a reason, never 0.
+"""What a metric is, and the registry of them; undefined is a reason, never 0.
 
-Two kinds. A ``MeanMetric`` is the mean of one value a film over the films that count (sensitivity:
-"called" over the films with the finding; Brier, Dice, …). ``Auroc`` is the mean over pairs of a
-positive and a negative film. A third party registers a MeanMetric in ``raydino.audit_metrics``.
-Definitions of rates follow fairlearn.metrics (true_positive_rate, false_positive_rate), which the
-tests hold them to. Neighbours: ``auroc`` (ranks), ``replicates`` (bootstrap), ``gaps``.
+A metric says what a clinician must know of it (``Metric``), gives its value over rows, and names the
+``Replicator`` that computes it in every stratum for many bootstrap replicates at once. Three kinds are built in:
+functions of sums over films (``sums``), of the order of scores (``ranking``) and a fitted line
+(``recalibration``). A third party registers a metric in ``raydino.audit_metrics``; most are a ``sums.MeanMetric``.
+Definitions of rates follow fairlearn.metrics and scikit-learn, which the tests hold them to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from bias_audit.auroc import auroc
+from bias_audit.rows import Bools, Floats, LabelRows, Rows
 from raydino.registry import Registry
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Need = Literal["positive", "negative", "called"]
 Better = Literal["higher", "lower"]
 Labels = Literal["any", "findings", "no_finding"]
+Task = Literal["classification", "segmentation", "report"]
+UNIT = (0.0, 1.0)
+
+UNDEFINED = {
+    "positive": "no film with the finding",
+    "negative": "every film has the finding",
+    "called": "no film is called positive",
+    "cleared": "every film is called positive",
+}
+
+
+class Replicator(Protocol):
+    """Metrics of one kind over one label's films. Made once a label, called once a block of replicates."""
+
+    def __init__(self, data: LabelRows, metrics: Sequence[Metric], wanted: Bools) -> None:
+        """``wanted`` [strata]: those whose figure will be read; others may stay NaN."""
+
+    def __call__(self, drawn: Floats) -> Iterator[tuple[str, Floats, Floats]]:
+        """[patients, b] multiplicities → name of a metric, its value [strata, b] inside, and in everyone else.
+
+        NaN where undefined; in everyone else also where no gap of the metric is tested.
+        """
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Films with a known answer for one label; all [n]. Segmentation has only ``value``."""
+class Metric:
+    """What all metrics tell of themselves."""
 
-    target: Floats  # 1 or 0
-    score: Floats  # 0..1
-    called: Bools  # score >= threshold
-    dice: Floats  # 0..1, NaN in classification
-
-    def take(self, index: npt.NDArray[np.int64] | Bools) -> Rows:
-        """The rows at ``index``."""
-        return Rows(self.target[index], self.score[index], self.called[index], self.dice[index])
-
-
-@dataclass(frozen=True)
-class _Metric:
     name: str
     title: str
     meaning: str  # one line that a clinician reads
-    better: Better | None  # None: described in every stratum, but no gap is tested
-    needs: frozenset[Need] = frozenset()
-    task: Literal["classification", "segmentation"] = "classification"
+    better: Better | None  # None: neither, or the middle is best
+    needs: frozenset[str] = frozenset()  # films it needs: keys of UNDEFINED, or a measured column
+    tasks: frozenset[Task] = frozenset({"classification"})
     thresholded: bool = False  # whether it depends on who is called positive
     labels: Labels = "any"  # "no_finding": only of the label that calls a film healthy; "findings": of all others
+    prevalence_free: bool = True  # whether two groups that differ in prevalence alone have the same value
+    mirror_of: str | None = None  # the metric that says the same another way: one test serves both
+    limits: tuple[float, float] = UNIT
+    no_value: str = "cannot be computed from these films"  # why, where counts suffice and yet there is no value
 
-    def defined_for(self, n_pos: int, n_neg: int, n_called: int = 1) -> str | None:
-        """None where the metric is defined, else why it is not."""
-        if "positive" in self.needs and n_pos == 0:
-            return "no film with the finding"
-        if "negative" in self.needs and n_neg == 0:
-            return "every film has the finding"
-        if "called" in self.needs and n_called == 0:
-            return "no film is called positive"
-        return None
+    replicator: ClassVar[type[Replicator]]
 
+    @property
+    def tested(self) -> bool:
+        """Whether its gaps are tested. One that moves with prevalence would accuse the case mix, not the model."""
+        return self.better is not None and self.prevalence_free and self.mirror_of is None
 
-@dataclass(frozen=True)
-class MeanMetric(_Metric):
-    """The mean of ``values(rows)`` [n] over the films where it is not NaN; ``binary``: values are 0 or 1."""
-
-    values: Callable[[Rows], Floats] = lambda rows: rows.target
-    binary: bool = True
-
+    @abstractmethod
     def __call__(self, rows: Rows) -> float:
-        """The point estimate; NaN where no film counts."""
-        values = self.values(rows)
-        counted = values[~np.isnan(values)]
-        return float(counted.mean()) if len(counted) else float("nan")
+        """The point estimate; NaN where it is undefined."""
 
+    def parts(self, rows: Rows) -> tuple[Floats, ...]:
+        """Values of films [n] whose means make up the metric, NaN where a film does not count.
 
-@dataclass(frozen=True)
-class Auroc(_Metric):
-    """Probability that a film with the finding scores above one without; a tie counts one half."""
+        Their spread gives intervals that do not collapse in small strata. None: the bootstrap stands alone.
+        """
+        return ()
 
-    binary: bool = True
+    @property
+    def steps(self) -> bool:
+        """Whether it moves in steps of one film, as a share does."""
+        return False
 
-    def __call__(self, rows: Rows) -> float:
-        """The point estimate; NaN with one class."""
-        return auroc(rows.score, rows.target > 0)
-
-
-Metric = MeanMetric | Auroc
-
-
-def _among(mask: Bools, values: npt.NDArray[np.bool_] | Floats) -> Floats:
-    return np.where(mask, values.astype(np.float64), np.nan)
-
-
-AUROC = Auroc(
-    "auroc",
-    "AUROC",
-    "chance that a film with the finding scores higher than one without; no threshold involved",
-    "higher",
-    frozenset({"positive", "negative"}),
-)
-SENSITIVITY = MeanMetric(
-    "sensitivity",
-    "Sensitivity",
-    "share of films with the finding that are called positive",
-    "higher",
-    frozenset({"positive"}),
-    thresholded=True,
-    values=lambda rows: _among(rows.target == 1, rows.called),
-)
-SPECIFICITY = MeanMetric(
-    "specificity",
-    "Specificity",
-    "share of films without the finding that are called negative",
-    "higher",
-    frozenset({"negative"}),
-    labels="findings",
-    thresholded=True,
-    values=lambda rows: _among(rows.target == 0, ~rows.called),
-)
-UNDERDIAGNOSIS_RATE = MeanMetric(
-    "underdiagnosis_rate",
-    "Underdiagnosis rate",
-    "share of films with disease that are called healthy: false positives of the no-finding label",
-    "lower",
-    frozenset({"negative"}),
-    labels="no_finding",
-    thresholded=True,
-    values=lambda rows: _among(rows.target == 0, rows.called),
-)
-PPV = MeanMetric(
-    "ppv",
-    "Positive predictive value",
-    "share of films called positive that have the finding; falls with prevalence, so no gap is tested",
-    None,
-    frozenset({"called"}),
-    thresholded=True,
-    values=lambda rows: _among(rows.called, rows.target),
-)
-BRIER = MeanMetric(
-    "brier",
-    "Brier score",
-    "mean squared difference of score and truth; moves with prevalence, so no gap is tested",
-    None,
-    values=lambda rows: (rows.score - rows.target) ** 2,
-    binary=False,
-)
-PREVALENCE = MeanMetric(
-    "prevalence",
-    "Prevalence",
-    "share of films with the finding; of the cohort, not of the model",
-    None,
-    values=lambda rows: rows.target,
-)
-DICE = MeanMetric(
-    "dice",
-    "Dice",
-    "overlap of the predicted with the reference mask, 1 is perfect",
-    "higher",
-    task="segmentation",
-    values=lambda rows: rows.dice,
-    binary=False,
-)
 
 METRICS = Registry(
     "audit metric",
     "raydino.audit_metrics",
     {
-        metric.name: f"bias_audit.metrics:{metric.name.upper()}"
-        for metric in (AUROC, SENSITIVITY, SPECIFICITY, UNDERDIAGNOSIS_RATE, PPV, BRIER, PREVALENCE, DICE)
+        "auroc": "bias_audit.ranking:AUROC",
+        "auprc": "bias_audit.ranking:AUPRC",
+        "sensitivity": "bias_audit.rates:SENSITIVITY",
+        "specificity": "bias_audit.rates:SPECIFICITY",
+        "fnr": "bias_audit.rates:FNR",
+        "fpr": "bias_audit.rates:FPR",
+        "underdiagnosis_rate": "bias_audit.rates:UNDERDIAGNOSIS_RATE",
+        "ppv": "bias_audit.rates:PPV",
+        "npv": "bias_audit.rates:NPV",
+        "selection_rate": "bias_audit.rates:SELECTION_RATE",
+        "agreement": "bias_audit.rates:AGREEMENT",
+        "net_benefit": "bias_audit.rates:NET_BENEFIT",
+        "prevalence": "bias_audit.rates:PREVALENCE",
+        "brier": "bias_audit.calibration:BRIER",
+        "ece": "bias_audit.calibration:ECE",
+        "calibration_slope": "bias_audit.recalibration:CALIBRATION_SLOPE",
+        "calibration_intercept": "bias_audit.recalibration:CALIBRATION_INTERCEPT",
+        "dice": "bias_audit.masks:DICE",
+        "iou": "bias_audit.masks:IOU",
+        "hd95_mm": "bias_audit.masks:HD95",
+        "assd_mm": "bias_audit.masks:ASSD",
     },
 )
 
@@ -178,7 +117,8 @@ METRICS = Registry(
 @cache
 def metric_named(name: str) -> Metric:
     """The registered metric; looked up once, since the report asks for every row."""
-    return METRICS.get(name)
+    metric: Metric = METRICS.get(name)
+    return metric
 
 
 def same_label(a: str, b: str) -> bool:
@@ -197,5 +137,5 @@ def metrics_for(
     healthy = same_label(label, no_finding)
     chosen = [metric_named(name) for name in names]
     unwanted = "findings" if healthy else "no_finding"
-    applies = [metric for metric in chosen if metric.task == task and metric.labels != unwanted]
+    applies = [metric for metric in chosen if task in metric.tasks and metric.labels != unwanted]
     return [metric for metric in applies if has_threshold or not metric.thresholded]

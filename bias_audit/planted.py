@@ -1,7 +1,7 @@
 """Simulated predictions with a bias planted on purpose, to test the audit itself against the truth.
 
 Patients have one to several films that share a patient effect, so films are not independent. Used
-by the tests and by ``benchmarks/audit_planted_bias.py``; no real data, no claim about any model.
+by the tests and by ``benchmarks/audit_validity.py``; no real data, no claim about any model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Simulation:
 
 
 def simulate(simulation: Simulation, rng: np.random.Generator) -> pd.DataFrame:
-    """A plain predictions table: sample_id, patient_id, label, target, score, threshold, sex, age_years, site."""
+    """A plain predictions table: sample_id, patient_id, label, target, score, threshold, sex, age_years, site, view."""
     n = simulation.patients
     sex = np.where(rng.random(n) < simulation.unknown, "UNKNOWN", np.where(rng.random(n) < 0.5, "F", "M"))
     age_years = np.where(rng.random(n) < simulation.unknown, np.nan, np.clip(rng.normal(58, 18, n), 1, 99).round(1))
@@ -57,6 +57,7 @@ def simulate(simulation: Simulation, rng: np.random.Generator) -> pd.DataFrame:
             "sex": sex[patient],
             "age_years": age_years[patient],
             "site": site[patient],
+            "view": rng.choice(["PA", "AP"], len(patient), p=[0.6, 0.4]),  # of a film, not of a patient
             "threshold": 0.5,
         }
     )

@@ -13,7 +13,7 @@ from html import escape
 
 import numpy as np
 
-from bias_audit.metrics import Floats
+from bias_audit.rows import Floats
 from bias_audit.wording import interval, number
 
 WIDTH, NAME_WIDTH, ROW, TOP, BOTTOM, RIGHT = 430, 150, 20, 8, 34, 46

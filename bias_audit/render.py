@@ -19,9 +19,11 @@ import pandas as pd
 from bias_audit.audit import AuditResult
 from bias_audit.figures import label_figures
 from bias_audit.inputs import DEFAULT_THRESHOLD
-from bias_audit.metrics import UNDERDIAGNOSIS_RATE, metric_named
+from bias_audit.metrics import metric_named
+from bias_audit.rates import UNDERDIAGNOSIS_RATE
 from bias_audit.strata import is_unknown
 from bias_audit.wording import (
+    count,
     finding_sentence,
     interval,
     is_no_finding,
@@ -32,7 +34,7 @@ from bias_audit.wording import (
     who,
 )
 from raydino import __version__
-from raydino.artifacts.audit import GAPS, STRATA
+from raydino.artifacts.audit import CASE_MIX, FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
 from raydino.artifacts.header import write_json
 
 DISCLAIMER = "Research use only, never a diagnosis."
@@ -40,9 +42,13 @@ LIBRARIES = ("numpy", "pandas", "scipy", "fairlearn")
 
 
 def write_audit(result: AuditResult, directory: Path) -> None:
-    """Write strata.parquet, gaps.parquet, report.json and report.html into ``directory``."""
+    """Write the tables (strata, gaps, references, spreads, case_mix, fairness), report.json and report.html."""
     STRATA.write(result.strata, directory / "strata.parquet")
     GAPS.write(result.gaps, directory / "gaps.parquet")
+    REFERENCES.write(result.references, directory / "references.parquet")
+    SPREADS.write(result.spreads, directory / "spreads.parquet")
+    CASE_MIX.write(result.case_mix, directory / "case_mix.parquet")
+    FAIRNESS.write(result.fairness, directory / "fairness.parquet")
     report = report_values(result)
     write_json(directory / "report.json", report)
     (directory / "report.html").write_text(render_html(result, report), encoding="utf-8")
@@ -71,6 +77,9 @@ def report_values(result: AuditResult) -> dict[str, Any]:
         "cannot_be_said": _cannot_be_said(result),
         "strata": _records(result.strata),
         "gaps": _records(result.gaps),
+        "references": _records(result.references),
+        "spreads": _records(result.spreads),
+        "case_mix": _records(result.case_mix),
         "fairlearn": _records(result.fairness),
         "methods": {
             "settings": result.config.resolved(),
@@ -107,7 +116,7 @@ def _findings(result: AuditResult, titles: dict[str, str]) -> list[dict[str, Any
 
 
 def _cannot_be_said(result: AuditResult) -> list[dict[str, Any]]:
-    """By axis: how many gaps were tested, had too few patients, or are undefined, with the reasons."""
+    """By axis: how many gaps were tested, had too few patients, are undefined or hidden, with the reasons."""
     rows = []
     for axis, group in result.gaps.groupby("axis", sort=False):
         status = group["status"].value_counts()
@@ -115,7 +124,7 @@ def _cannot_be_said(result: AuditResult) -> list[dict[str, Any]]:
         rows.append(
             {
                 "axis": str(axis),
-                **{name: int(status.get(name, 0)) for name in ("ok", "too_few", "undefined")},
+                **{name: int(status.get(name, 0)) for name in ("ok", "too_few", "undefined", "suppressed")},
                 "reasons": [{"reason": str(reason), "gaps": int(count)} for reason, count in reasons.items()],
             }
         )
@@ -131,6 +140,8 @@ def _plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.integer):
         return int(value)
+    if value is pd.NA:
+        return None
     return bool(value) if isinstance(value, np.bool_) else value
 
 
@@ -144,7 +155,7 @@ def render_html(result: AuditResult, report: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     titles = axis_titles(result)
-    environment.filters.update(number=number, interval=interval, p=p_text, percent=percent)
+    environment.filters.update(number=number, interval=interval, p=p_text, percent=percent, count=count)
     environment.globals.update(
         title_of=lambda axis: titles.get(axis, axis),
         who=lambda axis, stratum: who(axis, stratum, titles),
@@ -158,7 +169,7 @@ def render_html(result: AuditResult, report: Mapping[str, Any]) -> str:
         recipe=result.config.recipe,
         titles=titles,
         single=[part.axis for part in result.partitions if part.depth == 1],
-        pairs=[part.axis for part in result.partitions if part.depth == 2],
+        pairs=[part.axis for part in result.partitions if part.depth >= 2],
         metrics=metrics,
         overview=_overview(result),
         figures=label_figures(result, titles),

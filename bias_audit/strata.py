@@ -1,4 +1,4 @@
-"""Strata: every axis, and every pair of axes, cuts the films into parts that add up to the whole.
+"""Strata: every axis, and every crossing of axes, cuts the films into parts that add up to the whole.
 
 A film lies in exactly one stratum of each axis. Neighbours: ``axes`` names the stratum of a film,
 ``audit`` takes the codes made here to rows of the predictions.
@@ -6,8 +6,9 @@ A film lies in exactly one stratum of each axis. Neighbours: ``axes`` names the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -22,7 +23,7 @@ TIMES = " × "
 
 @dataclass(frozen=True)
 class Partition:
-    """One axis or pair of axes: ``codes[films]`` index ``strata``, so that nothing is left out."""
+    """One axis or crossing of axes: ``codes[films]`` index ``strata``, so that nothing is left out."""
 
     axis: str
     title: str
@@ -31,21 +32,20 @@ class Partition:
 
     @property
     def depth(self) -> int:
-        """0 for everyone, 1 for an axis, 2 for a pair of axes."""
+        """0 for everyone, 1 for an axis, 2 for a pair of axes, …"""
         return 0 if self.axis == "all" else 1 + self.axis.count(TIMES)
 
 
 def partitions(films: pd.DataFrame, axes: Sequence[Axis], depth: int) -> list[Partition]:
-    """Everyone, each axis, and with ``depth`` 2 each pair of axes that have two strata or more.
+    """Everyone, each axis, and crossings of up to ``depth`` axes that have two strata or more each.
 
-    A pair with an axis of a single stratum would only repeat the other axis. ``films``: one row a film.
+    A crossing with an axis of a single stratum would only repeat the others. ``films``: one row a film.
     """
     everyone = Partition("all", "Everyone", ("all",), np.zeros(len(films), np.int64))
     single = [_partition(axis, films) for axis in axes]
-    pairs = [
-        _crossed(a, b) for a, b in combinations(single, 2) if depth > 1 and len(a.strata) > 1 and len(b.strata) > 1
-    ]
-    return [everyone, *single, *pairs]
+    several = [part for part in single if len(part.strata) > 1]
+    crossed = [reduce(_crossed, chosen) for size in range(2, depth + 1) for chosen in combinations(several, size)]
+    return [everyone, *single, *crossed]
 
 
 def _partition(axis: Axis, films: pd.DataFrame) -> Partition:
@@ -103,6 +103,23 @@ def cohort_table(films: pd.DataFrame, parts: Sequence[Partition]) -> pd.DataFram
             share = len(inside) / len(films)
             rows.append((part.axis, name, len(inside), inside.nunique(), share))
     return pd.DataFrame(rows, columns=["axis", "stratum", "n_images", "n_patients", "share"])
+
+
+def references_of(named: Mapping[str, str], index: StrataIndex) -> npt.NDArray[np.int64]:
+    """[strata] the stratum that each is compared with, -1 where its axis has no reference, and of references.
+
+    ``named``: axis → stratum. Raises UserError where there is no such axis or stratum.
+    """
+    chosen = np.full(len(index), -1, np.int64)
+    for axis, stratum in named.items():
+        places = {name: k for k, name in enumerate(index.names) if index.axes[k] == axis}
+        if stratum not in places:
+            known = ", ".join(places or dict.fromkeys(index.axes))
+            what = f"the axis {axis!r} has no stratum {stratum!r}" if places else f"no axis is called {axis!r}"
+            raise UserError(f"recipe.reference: {what}", remedy=f"known: {known}")
+        for k in places.values():
+            chosen[k] = -1 if k == places[stratum] else places[stratum]
+    return chosen
 
 
 def is_unknown(stratum: str) -> bool:

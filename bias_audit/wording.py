@@ -23,6 +23,11 @@ def interval(low: float | None, high: float | None, digits: int = 2) -> str:
     return "–" if low is None or pd.isna(low) else f"{number(low, digits)} to {number(high, digits)}"
 
 
+def count(value: int | None) -> str:
+    """``1,234``, or ``hidden`` for the count of a suppressed stratum."""
+    return "hidden" if value is None or pd.isna(value) else f"{value:,}"
+
+
 def p_text(value: float | None) -> str:
     """A p-value without false precision."""
     if value is None or pd.isna(value):
@@ -30,8 +35,10 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def percent(share: float) -> str:
-    """``12 %`` with a no-break space; below one per cent with a decimal."""
+def percent(share: float | None) -> str:
+    """``12 %`` with a no-break space; below one per cent with a decimal; a dash for what has none."""
+    if share is None or pd.isna(share):
+        return "–"
     return f"{100 * share:.1f}{NBSP}%" if 0 < share < 0.01 else f"{100 * share:.0f}{NBSP}%"
 
 

@@ -171,6 +171,7 @@ def _audit(path: Path, header: Header) -> Facts:
     yield "strata", f"{len(strata)} figures: {_counts(strata['status'])}"
     flagged = gaps[gaps["flagged"]]
     yield "gaps", f"{len(gaps)}: {_counts(gaps['status'])}; flagged {len(flagged)}"
+    yield "verdicts", _counts(gaps["verdict"].dropna())
     for row in flagged.sort_values("p_adjusted").head(10).itertuples():
         interval = f"{row.gap:+.3f} ({row.ci_low:+.3f} to {row.ci_high:+.3f})"
         yield f"{row.axis} {row.stratum}", f"{row.label}, {row.metric}: {interval}, adjusted p {row.p_adjusted:.2g}"

@@ -158,7 +158,7 @@ FILMS = pd.DataFrame(
 def test_artifact_with_demographics_keeps_films_that_the_dataset_lacks(tmp_path: Path) -> None:
     frame = GOOD.drop(columns="sex").assign(split="test", task="classification")
     table = read_table(predictions(tmp_path, frame, "classification"), dataset(tmp_path, FILMS))
-    assert set(table.groups) == {"age_years", "sex", "population", "site", "race", "insurance", "view"}
+    assert set(table.groups) == {"age_years", "sex", "population", "site", "race", "insurance", "view", "manufacturer"}
     assert len(table.films) == 4
     assert table.films["sex"].isna().tolist() == [False, False, False, True]
     assert "1 films are not in the dataset" in table.notes[0]
@@ -194,18 +194,31 @@ def test_segmentation_knows_the_films_with_a_reference(tmp_path: Path) -> None:
     table = read_table(predictions(tmp_path, frame, "segmentation"), dataset(tmp_path, FILMS))
     assert table.task == "segmentation"
     assert table.rows["known"].tolist() == [True, False, True]
+    assert table.rows["hd95_mm"].tolist() == [1.0, 1.0, 1.0]
 
 
-def test_reports_are_refused(tmp_path: Path) -> None:
-    frame = pd.DataFrame(
+def reports(**findings: float | None) -> pd.DataFrame:
+    return pd.DataFrame(
         {
-            "sample_id": ["a"],
-            "patient_id": ["1"],
-            "split": "test",
-            "task": "report",
-            "text": "Clear.",
-            "reference": None,
+            **{"sample_id": ["a", "b"], "patient_id": ["1", "1"], "split": "test", "task": "report"},
+            **{"text": "Clear.", "reference": None},
+            **findings,
         }
     )
-    with pytest.raises(UserError, match="generated reports carry no score"):
-        read_table(predictions(tmp_path, frame, "report"))
+
+
+def test_reports_are_audited_by_what_they_say_of_each_finding(tmp_path: Path) -> None:
+    frame = reports(mention_Nodule=[1.0, 0.0], target_Nodule=[1.0, 1.0], mention_Mass=0.0, target_Mass=[None, 0.0])
+    table = read_table(predictions(tmp_path, frame, "report"), dataset(tmp_path, FILMS))
+    assert table.task == "report"
+    rows = table.rows.set_index(["label", "film"])
+    assert rows.loc[("Nodule", 0), ["target", "score", "threshold"]].tolist() == [1.0, 1.0, 0.5]
+    assert rows.loc[("Nodule", 1), "score"] == 0.0
+    assert not rows.loc[("Mass", 0), "known"]
+    assert "manufacturer" in table.groups
+    assert "text" not in table.groups
+
+
+def test_reports_without_a_known_finding_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name no finding that the labeller knows"):
+        read_table(predictions(tmp_path, reports(), "report"))

@@ -120,3 +120,16 @@ def test_writing_twice_gives_the_same_bytes(directory: Path, result: AuditResult
     write_audit(result, tmp_path)
     for name in ("report.html", "report.json", "strata.parquet", "gaps.parquet"):
         assert (tmp_path / name).read_bytes() == (directory / name).read_bytes()
+
+
+def test_a_suppressed_audit_hides_counts_and_still_renders(cohort: pd.DataFrame, tmp_path: Path) -> None:
+    table = table_of(cohort[cohort["label"].isin(["Nodule", "No Finding"])], "model.csv")
+    axes = choose_axes(["sex", "age"], table.groups, (18, 40, 60, 80), skip_absent=False)
+    recipe = Recipe(bootstraps=100, metrics=("auroc", "sensitivity"), suppress_below=30)
+    write_audit(audit(table, axes, AuditConfig(recipe=recipe)), tmp_path)
+    strata = STRATA.read(tmp_path / "strata.parquet")
+    assert strata.loc[strata["status"] == "suppressed", "n_images"].isna().all()
+    assert (strata["n_patients"].dropna() >= 30).all()
+    assert "hidden" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {row["status"] for row in report["strata"] if row["n_images"] is None} == {"suppressed"}

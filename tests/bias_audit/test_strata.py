@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bias_audit.axes import ColumnAxis, choose_axes
-from bias_audit.strata import cohort_table, index_of, is_unknown, partitions
+from bias_audit.strata import cohort_table, index_of, is_unknown, partitions, references_of
 from raydino.errors import UserError
 
 
@@ -61,3 +61,25 @@ def test_an_axis_with_one_stratum_is_not_crossed(films: pd.DataFrame) -> None:
 def test_a_measurement_is_no_group(films: pd.DataFrame) -> None:
     with pytest.raises(UserError, match="'age_years' has .* values, more than 50"):
         partitions(films, [ColumnAxis("age_years", "Age", "age_years")], depth=1)
+
+
+def test_a_crossing_of_three_axes_has_the_films_of_all_three(films: pd.DataFrame) -> None:
+    axes = choose_axes(["sex", "age", "site"], films.columns, (18, 65), skip_absent=False)
+    parts = partitions(films, axes, depth=3)
+    three = parts[-1]
+    assert (three.axis, three.depth) == ("sex × age × site", 3)
+    inside = (films["sex"] == "M") & films["age_years"].between(18, 64.999) & (films["site"] == "A")
+    k = three.strata.index("M × 18–64 × A")
+    assert ((three.codes == k) == inside.to_numpy()).all()
+
+
+def test_references_are_found_by_name_or_refused(films: pd.DataFrame) -> None:
+    axes = choose_axes(["sex", "site"], films.columns, (18,), skip_absent=False)
+    index = index_of(partitions(films, axes, depth=1))
+    chosen = references_of({"sex": "M"}, index)
+    compared = {index.names[k]: chosen[k] for k in range(len(index)) if index.axes[k] == "sex"}
+    male = index.names.index("M")
+    assert compared == {"F": male, "M": -1, "UNKNOWN": male}
+    assert (chosen[np.array(index.axes) != "sex"] == -1).all()
+    with pytest.raises(UserError, match="no axis is called 'sx'; known: all, sex, site"):
+        references_of({"sx": "M"}, index)

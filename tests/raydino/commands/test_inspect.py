@@ -148,12 +148,13 @@ def test_predictions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_an_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = {"axis": "sex", "stratum": "F", "label": "Edema", "metric": "auroc", "gap": -0.1}
-    known |= {"ci_low": -0.2, "ci_high": -0.05, "p_adjusted": 0.02, "flagged": True}
+    known |= {"ci_low": -0.2, "ci_high": -0.05, "p_adjusted": 0.02, "flagged": True, "verdict": "different"}
     with creating(tmp_path / "x", AUDIT) as directory:
         STRATA.write(one_row(STRATA, known), directory / "strata.parquet")
         GAPS.write(one_row(GAPS, known), directory / "gaps.parquet")
     told = told_of(tmp_path / "x", capsys)
     assert "flagged 1" in told
+    assert "different 1" in told
     assert "-0.100 (-0.200 to -0.050), adjusted p 0.02" in told
 
 
