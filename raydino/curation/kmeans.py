@@ -67,7 +67,7 @@ def kmeans(
     """
     _require_fitting(vectors, n_clusters, start)
     lloyd = _Lloyd(vectors, n_clusters, pick_device(device))
-    with progress_bar(shown=is_main()) as bar:
+    with progress_bar(shown=is_main(), transient=True) as bar:
         task = bar.add_task(f"k-means, {n_clusters} clusters", total=n_iterations + 1, note="seeding")
         if start is None:
             lloyd.seed(np.random.default_rng(seed))
