@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from raydino.curation.nearest import F32, I64, Search, Vectors, blocks, nearest, origin_of, squared_distances
+from raydino.curation.nearest import F32, I64, Vectors, blocks, nearest, origin_of, squared_distances
+from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share, total
 from raydino.curation.sums import ExactSums
@@ -66,7 +67,7 @@ def kmeans(
     """
     _require_fitting(vectors, n_clusters, start)
     lloyd = _Lloyd(vectors, n_clusters, pick_device(device))
-    with progress_bar(shown=is_main()) as bar:
+    with progress_bar(shown=is_main(), transient=True) as bar:
         task = bar.add_task(f"k-means, {n_clusters} clusters", total=n_iterations + 1, note="seeding")
         if start is None:
             lloyd.seed(np.random.default_rng(seed))
@@ -97,6 +98,7 @@ class _Lloyd:
         self.assignment = np.full(len(self.share), -1, np.int64)
         self.centroids = np.zeros((n_clusters, vectors.shape[1]), np.float32)
         self.moved = 0
+        self._settled = False  # whether each vector is known to be with the nearest of ``centroids``
 
     def seed(self, rng: np.random.Generator) -> None:
         """k-means++; its last look at the vectors is the first assignment."""
@@ -109,11 +111,13 @@ class _Lloyd:
 
     def assign(self, centroids: F32) -> bool:
         """Give each vector to the nearest of ``centroids``; whether any has moved."""
-        self.centroids = centroids
-        search = Search(torch.from_numpy(centroids).to(self.device), self.origin)
+        before = torch.from_numpy(self.centroids).to(self.device) if self._settled else None
+        self.centroids, self._settled = centroids, True
+        renewal = Renewal(before, torch.from_numpy(centroids).to(self.device), self.origin)
         moved = 0
-        for rows, block in blocks(self.vectors, self.share.rows, search.block_rows, self.device):
-            moved += self._give(block, self.share.local(rows), search.nearest(block).cpu().numpy())
+        for rows, block in blocks(self.vectors, self.share.rows, renewal.block_rows, self.device):
+            own = torch.from_numpy(self.assignment[self.share.local(rows)]).to(self.device)
+            moved += self._give(block, self.share.local(rows), renewal.nearest(block, own).cpu().numpy())
         self.moved = int(total(np.asarray([moved]))[0])
         if self.moved:
             self.sums.gather()

@@ -67,6 +67,12 @@ def squared_distances(left: Tensor, right: Tensor) -> Tensor:
     return torch.linalg.vector_norm(left - right, dim=-1).square_()
 
 
+def rounding_of(dim: int) -> float:
+    """By how much one of two equal squared distances may seem larger, relatively: each is off by less than D + 3
+    roundings."""
+    return 2 * (dim + 3) * 2.0**-24
+
+
 def origin_of(vectors: Vectors, device: torch.device) -> Tensor:
     """About the mean of ``vectors`` [D]: scores of centred vectors are small, and so is what rounding does to them."""
     step = max(1, len(vectors) // _ORIGIN_ROWS)
@@ -107,14 +113,14 @@ class Search:
 
         Raises UserError where a vector or a centroid is not finite, or too large to be squared in float32.
         """
-        rows, found = self._decide(block, *self._candidates(block, None))
+        rows, found = self.decide(block, *self._candidates(block, None))
         if len(rows) < len(block):
             raise UserError("a vector or a centroid holds NaN, infinity or a huge value", remedy="leave it out")
         return found
 
     def nearer(self, block: Tensor, squared: Tensor) -> tuple[Tensor, Tensor]:
         """As ``nearest``, for those rows only that may lie nearer than ``squared`` [n]: rows, and their centroids."""
-        return self._decide(block, *self._candidates(block, squared))
+        return self.decide(block, *self._candidates(block, squared))
 
     def squared(self, block: Tensor) -> Tensor:
         """About the squared distances of ``block`` [n, D] to all centroids: [n, K]; n may be any number."""
@@ -138,7 +144,8 @@ class Search:
         centred = self._product(block)
         norm = torch.linalg.vector_norm(centred, dim=1)
         rounding = torch.linalg.vector_norm(centred - self._block[:n, :dim], dim=1)
-        grouped = self._scores[:n].view(n, self._group, -1)  # a group is strided: its maximum takes whole registers
+        # A group is strided: its maximum takes whole registers.
+        grouped = self._scores[:n].view(n, self._group, self._scores.shape[1] // self._group)
         error = rounding * self._norm + (norm + rounding) * self._rounding
         error += (dim + _BIAS) * _ACCUMULATION * (norm + self._norm) * self._norm
         unit = torch.finfo(self._dtype).eps if self._dtype != torch.float32 else 0.0  # the result is rounded as well
@@ -153,11 +160,11 @@ class Search:
         pair, member = (grouped[rows, :, groups].float() >= least[rows, None]).nonzero(as_tuple=True)
         return rows[pair], member * best.shape[1] + groups[pair]
 
-    def _decide(self, block: Tensor, rows: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows that have candidates, ascending, and of each the nearest, the lowest on ties."""
+    def decide(self, block: Tensor, rows: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """Of ``rows`` [P], ascending, and ``candidates`` [P]: each row once, and its nearest, the lowest on ties."""
         found, place, count = torch.unique_consecutive(rows, return_inverse=True, return_counts=True)
-        # float32 leaves few pairs to float64: a sum of D squares is off by less than D + 3 roundings.
-        for dtype, slack in ((torch.float32, 2 * (block.shape[1] + 3) * 2.0**-24), (torch.float64, 0.0)):
+        # float32 leaves few pairs to float64.
+        for dtype, slack in ((torch.float32, rounding_of(block.shape[1])), (torch.float64, 0.0)):
             several = (count > 1).index_select(0, place).nonzero()[:, 0]
             if len(several) == 0:
                 break

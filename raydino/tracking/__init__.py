@@ -23,8 +23,8 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
-    """A bar on stderr with count, elapsed and remaining time."""
+def progress_bar(*, shown: bool = True, transient: bool = False) -> Iterator[Progress]:
+    """A bar on stderr with count, elapsed and remaining time; a ``transient`` one leaves no line when it is done."""
     columns = (
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -33,7 +33,7 @@ def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not shown) as bar:
+    with Progress(*columns, console=console, disable=not shown, transient=transient) as bar:
         yield bar
 
 
