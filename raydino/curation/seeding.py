@@ -27,7 +27,7 @@ _SEEDS = (
     128,
     512,
 )  # of a round where no row is refused, at least and at most; between them as many as there are already
-_JURY = 16384  # vectors of the jury, at most
+_JURY = 8192  # vectors of the jury, at most
 
 
 @dataclass(frozen=True)
