@@ -17,6 +17,7 @@ VERBS = [
     "import-weights",
     "export",
     "embed",
+    "curate",
     "adapt",
     "audit",
     "inspect",
