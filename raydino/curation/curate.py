@@ -17,9 +17,9 @@ from raydino.curation.duplicates import Pairs, deduplicate
 from raydino.curation.embeddings import CHECK_ROWS
 from raydino.curation.hierarchy import Hierarchy, build
 from raydino.curation.kmeans import F32, I64, Vectors, kmeans
-from raydino.curation.material import Material
+from raydino.curation.material import Material, require_same_kind
 from raydino.curation.neighbours import nearest_neighbours
-from raydino.curation.recipe import BySample, CurateRecipe, Duplicates, Subset
+from raydino.curation.recipe import ByCluster, BySample, CurateRecipe, Duplicates, Subset, Weights
 from raydino.curation.retrieval import retrieve_by_cluster, retrieve_by_sample
 from raydino.curation.sampling import balanced_weights, flat_sample, hierarchical_sample
 from raydino.curation.thresholds import Calibration
@@ -29,17 +29,21 @@ from raydino.train.distributed import is_main, wait_for_all
 
 @dataclass(frozen=True)
 class Curated:
-    """``table`` is raydino.artifacts.selection.ROWS of each vector of the pool; ``hierarchy`` that of ``clustered``.
+    """``table`` is raydino.artifacts.selection.ROWS of each vector of the pool.
 
     ``compared`` are the pairs of films that were compared, at ``threshold``; None where no duplicates were sought.
     """
 
     table: pd.DataFrame
     hierarchy: Hierarchy | None
-    clustered: list[str]
     compared: Pairs | None
     threshold: float | None
     calibration: Calibration | None
+
+    @property
+    def clustered(self) -> list[str]:
+        """The ids whose hierarchy it is, in its order."""
+        return [] if self.hierarchy is None else self.table["sample_id"][self.table["cluster_l1"].notna()].tolist()
 
 
 def curate(material: Material, recipe: CurateRecipe, *, work: Path, device: str = "cpu") -> Curated:
@@ -59,21 +63,20 @@ def curate(material: Material, recipe: CurateRecipe, *, work: Path, device: str 
     kept = _kept(table)
     if not len(kept):
         raise UserError("every film is a copy or a leak", where="recipe.duplicates", remedy="look at the threshold")
-    hierarchy, clustered = None, kept[:0]
+    hierarchy = None
     if recipe.retrieval:
         vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "deduplicated.npy")
-        found = _retrieved(vectors, material, recipe, device)
+        found = _retrieved(vectors, material, recipe.retrieval, recipe, device)
         _leave_out(table, np.delete(kept, found), "not_retrieved")
         kept = _kept(table)
-    if recipe.levels:
-        clustered = kept
+    if recipe.sampling:
         vectors = prepared(material.pool.vectors, kept, recipe.metric, work / "clustered.npy")
         hierarchy = build(vectors, recipe.levels, seed=recipe.seed, work=work, device=device)
         _place(table, kept, hierarchy)
-        kept = _sample(table, kept, hierarchy, recipe)
+        kept = _sample(table, kept, hierarchy, recipe.sampling, recipe.seed)
     if not table["weight"].any():
         table.loc[kept, "weight"] = 1 / len(kept)
-    return Curated(table, hierarchy, [ids[row] for row in clustered], pairs, threshold, calibration)
+    return Curated(table, hierarchy, pairs, threshold, calibration)
 
 
 def prepared(vectors: Vectors, rows: I64, metric: str, path: Path) -> F32:
@@ -127,15 +130,19 @@ def _remove_duplicates(
     table.loc[out, "duplicate_of"] = np.asarray(material.known.ids, object)[found.duplicate_of[out]]
 
 
-def _retrieved(vectors: Vectors, material: Material, recipe: CurateRecipe, device: str) -> I64:
+def _retrieved(
+    vectors: Vectors, material: Material, wanted: BySample | ByCluster, recipe: CurateRecipe, device: str
+) -> I64:
     """Rows of ``vectors`` that any of the query sets asks for."""
     if not material.queries:
         raise UserError("retrieval without queries", where="recipe.retrieval", remedy="add --queries FEATURES")
-    wanted, seed = recipe.retrieval, recipe.seed
+    for one in material.queries:
+        require_same_kind(material.pool, one)
+    seed = recipe.seed
     queries = [scaled(one.vectors, recipe.metric) for one in material.queries]
     if isinstance(wanted, BySample):
         rows = [retrieve_by_sample(vectors, q, k=wanted.k, at_most=wanted.at_most, seed=seed) for q in queries]
-    elif wanted is not None:
+    else:
         clusters = kmeans(vectors, wanted.n_clusters, seed=seed, device=device)
         rows = [
             retrieve_by_cluster(
@@ -164,17 +171,16 @@ def _place(table: pd.DataFrame, kept: I64, hierarchy: Hierarchy) -> None:
     table.loc[kept, "distance"] = np.sqrt(hierarchy.squared_distances.astype(np.float64))
 
 
-def _sample(table: pd.DataFrame, kept: I64, hierarchy: Hierarchy, recipe: CurateRecipe) -> I64:
+def _sample(table: pd.DataFrame, kept: I64, hierarchy: Hierarchy, sampling: Subset | Weights, seed: int) -> I64:
     """Select among ``kept``, or weigh them."""
-    sampling = recipe.sampling
-    if not isinstance(sampling, Subset):
-        table.loc[kept, "weight"] = balanced_weights(hierarchy, 1.0 if sampling is None else sampling.balance)
+    if isinstance(sampling, Weights):
+        table.loc[kept, "weight"] = balanced_weights(hierarchy, sampling.balance)
         return kept
     asked = sampling.budget
     budget = asked if isinstance(asked, int) else max(1, round(asked * len(table)))
     sample = hierarchical_sample if sampling.over == "all_levels" else flat_sample
     try:
-        chosen = kept[sample(hierarchy, budget, seed=recipe.seed, leaf=sampling.leaf)]
+        chosen = kept[sample(hierarchy, budget, seed=seed, leaf=sampling.leaf)]
     except UserError as error:
         raise UserError(error.what, where="recipe.sampling", remedy=error.remedy) from None
     _leave_out(table, np.setdiff1d(kept, chosen), "not_sampled")

@@ -42,6 +42,8 @@ class Embeddings:
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.ids):
             raise UserError(f"{len(self.ids)} ids for vectors of shape {self.vectors.shape}", remedy="one row an id")
+        if not self.ids:
+            raise UserError("there is no vector or film to curate")
         require_unique(self.ids)
         if self.vectors.shape[1]:
             require_usable(self.vectors, self.ids)
@@ -67,8 +69,6 @@ def require_unique(ids: list[str]) -> None:
 
 def require_usable(vectors: Vectors, ids: list[str]) -> None:
     """Raise UserError where a value is NaN or infinite, or where all vectors are alike."""
-    if not ids:
-        raise UserError("there is no vector to curate")
     low = high = np.asarray(vectors[0], np.float32)
     for start in range(0, len(ids), CHECK_ROWS):
         block = np.asarray(vectors[start : start + CHECK_ROWS], np.float32)

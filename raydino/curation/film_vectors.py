@@ -39,7 +39,9 @@ def film_vectors(
     work.mkdir(parents=True, exist_ok=True)
     shape = (len(sample_ids), readout_width(kind, encoder.spec.embed_dim))
     if is_main() and not path.is_file():
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape).flush()
+        partial = path.with_suffix(".partial")
+        np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape).flush()
+        partial.replace(path)
     wait_for_all()
     vectors = np.lib.format.open_memmap(path, mode="r+")
     progress = work / f"{stamp}-{rank()}-of-{world_size()}.json"

@@ -50,8 +50,6 @@ class Material:
         n_rows, width = sum(len(part.ids) for part in parts), self.pool.vectors.shape[1]
         if n_rows != len(self.known.ids):
             raise UserError("protected films have no vectors to compare", remedy="set recipe.duplicates.compare=films")
-        for part in (*parts, *self.queries):
-            require_same_kind(self.pool, part)
         if len(parts) == 1:
             return self.pool.vectors
         together = np.empty((n_rows, width), np.float32)

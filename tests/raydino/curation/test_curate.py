@@ -89,6 +89,16 @@ def test_retrieval_keeps_what_queries_ask_for(mixture, tmp_path, retrieval):
     assert set(curated.table["reason"].dropna()) == {"not_retrieved"}
 
 
+def test_queries_of_another_kind(mixture, tmp_path):
+    queries = Embeddings(["q"], np.ones((1, 3), np.float32), {})
+    with pytest.raises(UserError, match="vectors of 3 values beside a pool of 16"):
+        curate(
+            material_of_vectors(mixture[0], queries=[queries]),
+            recipe(retrieval={"by": "sample", "k": 4}),
+            work=tmp_path,
+        )
+
+
 def test_a_budget_above_what_is_left(mixture, tmp_path):
     wanted = recipe(levels=LEVELS, sampling={"use": "subset", "budget": 401})
     with pytest.raises(UserError, match="recipe.sampling: cannot sample 401 of 400"):

@@ -83,7 +83,7 @@ def test_encoding_goes_on_where_it_was_killed(tmp_path, monkeypatch):
         (["a", "b"], np.array([[1, 2], [3, np.nan]], np.float32), "the vector of 'b' holds NaN or infinity"),
         (["a", "b"], np.array([[1, np.inf], [3, 4]], np.float32), "the vector of 'a' holds NaN or infinity"),
         (["a", "b"], np.ones((2, 4), np.float32), "all vectors are alike"),
-        ([], np.empty((0, 4), np.float32), "no vector to curate"),
+        ([], np.empty((0, 4), np.float32), "no vector or film to curate"),
         (["a"], VECTORS, r"1 ids for vectors of shape \(5, 3\)"),
     ],
 )
