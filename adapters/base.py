@@ -6,7 +6,7 @@ cached features serve as well as live ones. In Python::
     encoder = Encoder.load("encoder/")
     adapter = load_adapter("findings/", encoder.spec)
     images = torch.from_numpy(whole_film(film, encoder.spec.image_size))[None]
-    findings = adapter.predict(encoder(images))
+    findings = adapter.predict(encoder(images, adapter.config.recipe.blocks))
     print(adapter.labels, findings.probability, findings.decision)
 
 A task's base class (``classification.base``, ``segmentation.base``, ``report.base``) holds targets, loss
@@ -23,13 +23,13 @@ from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from adapters.batches import FilmFeatures
 from raydino.artifacts.dataset import Dataset
 from raydino.config import Config
-from raydino.encoder import EncoderOutput, EncoderSpec
+from raydino.encoder import LAST, Blocks, EncoderOutput, EncoderSpec
 from raydino.errors import UserError
 
 View = Literal["PA", "AP", "LATERAL", "UNKNOWN"]
@@ -45,6 +45,14 @@ class Recipe(Config):
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)  # peak, after a linear warm-up over a tenth of the steps; then cosine to 0
     weight_decay: float = Field(ge=0)  # AdamW's, on matrices only
+    blocks: Blocks = LAST  # of the encoder, counted from the end, whose tokens the head sees side by side
+
+    @field_validator("blocks")
+    @classmethod
+    def _rising(cls, blocks: Blocks) -> Blocks:
+        if not blocks or max(blocks) >= 0 or list(blocks) != sorted(set(blocks)):
+            raise ValueError("blocks are counted from the end and rise: [-4, -3, -2, -1], or [-1] for the last alone")
+        return blocks
 
 
 class Runtime(Config):
@@ -149,6 +157,11 @@ class Adapter(nn.Module, ABC):
         """Predict ``films`` and compare with what ``dataset`` knows. Images, if any, go to ``masks_to``."""
 
     @property
+    def width(self) -> int:
+        """Width of the tokens that the head sees: the encoder's times the number of its blocks."""
+        return self.spec.embed_dim * len(self.config.recipe.blocks)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
@@ -157,10 +170,11 @@ class Adapter(nn.Module, ABC):
         """Raise UserError on an empty batch or on tokens of another width."""
         if len(output.cls) == 0:
             raise UserError("there is no film to predict: the batch is empty")
-        if output.cls.shape[-1] != self.spec.embed_dim:
+        if output.cls.shape[-1] != self.width:
+            blocks = self.config.recipe.blocks
             raise UserError(
-                f"tokens of width {output.cls.shape[-1]}; this adapter was fitted on width {self.spec.embed_dim}",
-                remedy="use the encoder that the adapter was fitted on",
+                f"tokens of width {output.cls.shape[-1]}; this adapter was fitted on width {self.width}",
+                remedy=f"use the encoder that the adapter was fitted on, and its blocks {list(blocks)}",
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from raydino.encoder import EncoderOutput
+from raydino.encoder import LAST, Blocks, EncoderOutput
 from raydino.errors import UserError
 from raydino.features import Features
 
@@ -15,9 +15,15 @@ BATCH = 128  # films at a time wherever the batch size cannot change the result
 
 
 class FilmFeatures:
-    """The rows of ``sample_ids`` in ``features``, in that order, on ``device`` when they are read."""
+    """The rows of ``sample_ids`` and the tokens of ``blocks`` in ``features``, on ``device`` when they are read."""
 
-    def __init__(self, features: Features, sample_ids: Sequence[str], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        features: Features,
+        sample_ids: Sequence[str],
+        device: torch.device | str = "cpu",
+        blocks: Blocks = LAST,
+    ) -> None:
         position = {sample_id: row for row, sample_id in enumerate(features.sample_ids)}
         missing = [s for s in sample_ids if s not in position]
         if missing:
@@ -27,6 +33,8 @@ class FilmFeatures:
         self.sample_ids = list(sample_ids)
         self._rows = torch.tensor([position[s] for s in sample_ids], dtype=torch.long)
         self._output = features.output
+        self._places = features.places(blocks)
+        self._embed_dim = features.output.cls.shape[-1] // len(features.blocks)
         self._device = device
 
     def __len__(self) -> int:
@@ -35,7 +43,8 @@ class FilmFeatures:
     def read(self, films: Tensor) -> EncoderOutput:
         """The output of the films at these positions of ``sample_ids``."""
         rows = self._rows[films]
-        return EncoderOutput(*(tensor[rows].to(self._device) for tensor in self._output))
+        output = EncoderOutput(*(tensor[rows] for tensor in self._output)).blocks(self._places, self._embed_dim)
+        return EncoderOutput(*(tensor.to(self._device) for tensor in output))
 
     def batches(self, size: int = BATCH) -> Iterator[tuple[Tensor, EncoderOutput]]:
         """(positions [B], output) in order."""

@@ -50,14 +50,15 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
     dataset.require_disjoint_patients()
     encoder.spec.require_same_pixels(dataset)
     cls: type[Adapter] = ADAPTERS.get(config.kind)
-    device = pick_device(config.runtime.device)
+    device, blocks = pick_device(config.runtime.device), config.recipe.blocks
     generator = torch.Generator().manual_seed(config.recipe.seed)
     with _seeded(generator):
         adapter = cls.begin(config, encoder.spec, dataset).to(device)
         wanted = {split: _teaching(adapter, dataset, split) for split in ("train", "val")}
         if features is None:
-            features = extract(encoder.to(device), dataset, [s for ids, _ in wanted.values() for s in ids])
-        train, val = (Split(FilmFeatures(features, ids, device), targets) for ids, targets in wanted.values())
+            both = [sample_id for ids, _ in wanted.values() for sample_id in ids]
+            features = extract(encoder.to(device), dataset, both, blocks=blocks)
+        train, val = (Split(FilmFeatures(features, ids, device, blocks), targets) for ids, targets in wanted.values())
         adapter.observe(train.films, train.targets)
         history = _descend(adapter, train, val, generator)
     adapter.tune(val.films, val.targets)

@@ -30,11 +30,11 @@ def predict(
     """
     dataset.require_disjoint_patients()
     encoder.spec.require_same_pixels(dataset)
-    device = pick_device(adapter.config.runtime.device)
+    device, blocks = pick_device(adapter.config.runtime.device), adapter.config.recipe.blocks
     ids = films_of(dataset, split, adapter.config.recipe.views)
     if features is None:
-        features = extract(encoder.to(device), dataset, ids)
-    films = FilmFeatures(features, ids, device)
+        features = extract(encoder.to(device), dataset, ids, blocks=blocks)
+    films = FilmFeatures(features, ids, device, blocks)
     evaluation = adapter.to(device).evaluate(dataset, films, directory / "masks")
     TABLES[adapter.task].write(evaluation.table, directory / "predictions.parquet")
     metrics = evaluation.metrics(task=adapter.task, split=split)

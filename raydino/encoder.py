@@ -28,12 +28,25 @@ from raydino.nn.vit import Tokens, VisionTransformer, ViTConfig
 GOLDEN_TOLERANCE = 1e-3  # between machines and thread counts; a wrong weight differs by far more
 
 
+Blocks = tuple[int, ...]  # transformer blocks counted from the end, as Python does: (-1,) is the last one
+LAST: Blocks = (-1,)
+
+
 class EncoderOutput(NamedTuple):
-    """What the encoder says of B films: cls [B, D], registers [B, R, D], patches [B, h, w, D]; float32."""
+    """What the encoder says of B films: cls [B, D], registers [B, R, D], patches [B, h, w, D]; float32.
+
+    Of several blocks, their tokens stand side by side: D is then the encoder's width times their number.
+    """
 
     cls: Tensor
     registers: Tensor
     patches: Tensor
+
+    def blocks(self, places: Sequence[int], embed_dim: int) -> EncoderOutput:
+        """The blocks at ``places`` of those that stand side by side here, each ``embed_dim`` wide."""
+        if [*places] == [*range(self.cls.shape[-1] // embed_dim)]:
+            return self
+        return EncoderOutput(*(torch.cat([t.narrow(-1, p * embed_dim, embed_dim) for p in places], -1) for t in self))
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class EncoderSpec:
 
     fingerprint: str
     embed_dim: int
+    depth: int  # transformer blocks
     n_registers: int
     image_size: int  # side in pixels of the square view
     patch_size: int
@@ -84,6 +98,7 @@ class Encoder(nn.Module):
         self.spec = EncoderSpec(
             fingerprint=fingerprint,
             embed_dim=config.embed_dim,
+            depth=config.depth,
             n_registers=config.n_registers,
             image_size=config.image_size,
             patch_size=config.patch_size,
@@ -91,8 +106,12 @@ class Encoder(nn.Module):
         )
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> EncoderOutput:
-        return _output(self.vit(self.normalise(images)))
+    def forward(self, images: Tensor, blocks: Blocks = LAST) -> EncoderOutput:
+        """The tokens of ``blocks`` (counted from the end, normalised), side by side in that order."""
+        if blocks == LAST:
+            return _output(self.vit(self.normalise(images)))
+        found = self.intermediate(images, [self.spec.depth + block for block in blocks])
+        return EncoderOutput(*(torch.cat(tokens, dim=-1) for tokens in zip(*found, strict=True)))
 
     @torch.no_grad()
     def intermediate(self, images: Tensor, blocks: Sequence[int]) -> list[EncoderOutput]:

@@ -45,7 +45,7 @@ class LinearClassifier(ClassificationAdapter):
 
     def __init__(self, config: LinearConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
-        width = readout_width(config.recipe.readout, spec.embed_dim)
+        width = readout_width(config.recipe.readout, self.width)
         n_heads = len(config.recipe.l2)
         self.standardise = Standardise(width)
         self.weight = nn.Parameter(torch.zeros(n_heads, width, len(labels)))

@@ -72,9 +72,9 @@ class ReportDecoder(ReportAdapter):
         recipe = config.recipe
         self.tokenizer = tokenizer
         n_places = 1 + recipe.prefix_grid**2
-        self.standardise = Standardise(n_places * spec.embed_dim)
-        self.project = nn.Linear(spec.embed_dim, recipe.width)
-        self.find = nn.Linear(n_places * spec.embed_dim, len(labels))
+        self.standardise = Standardise(n_places * self.width)
+        self.project = nn.Linear(self.width, recipe.width)
+        self.find = nn.Linear(n_places * self.width, len(labels))
         self.tell = nn.Linear(len(labels), recipe.width)
         self.labeller = Labeller(labels)
         self.position = nn.Parameter(0.02 * torch.randn(n_places, recipe.width))

@@ -41,8 +41,8 @@ class ConvSegmenter(SegmentationAdapter):
         super().__init__(config, spec, labels)
         width, detail = config.recipe.width, config.recipe.detail
         self.head = nn.Sequential(
-            nn.BatchNorm2d(spec.embed_dim),
-            nn.Conv2d(spec.embed_dim, width, 3, padding=1),
+            nn.BatchNorm2d(self.width),
+            nn.Conv2d(self.width, width, 3, padding=1),
             nn.GELU(),
             nn.Conv2d(width, len(labels) * detail**2, 3, padding=1),
             nn.PixelShuffle(detail),

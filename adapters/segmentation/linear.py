@@ -26,7 +26,7 @@ class LinearSegmenter(SegmentationAdapter):
 
     def __init__(self, config: LinearConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
-        self.head = nn.Sequential(nn.BatchNorm2d(spec.embed_dim), nn.Conv2d(spec.embed_dim, len(labels), 1))
+        self.head = nn.Sequential(nn.BatchNorm2d(self.width), nn.Conv2d(spec.embed_dim, len(labels), 1))
 
     def low_logits(self, patches: Tensor) -> Tensor:
         return self.head(patches)

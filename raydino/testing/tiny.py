@@ -76,8 +76,8 @@ def tiny_dataset(path: str | Path, *, n_patients: int = 20, seed: int = 0, overw
 def tiny_encoder(
     path: str | Path, *, seed: int = 0, image_size: int = 32, patch_size: int = 8, overwrite: bool = False
 ) -> Encoder:
-    """Write an encoder artifact at ``path``: a random ViT of width 32, one block and one register."""
-    config = ViTConfig(image_size=image_size, patch_size=patch_size, embed_dim=32, depth=1, n_heads=2, n_registers=1)
+    """Write an encoder artifact at ``path``: a random ViT of width 32, two blocks and one register."""
+    config = ViTConfig(image_size=image_size, patch_size=patch_size, embed_dim=32, depth=2, n_heads=2, n_registers=1)
     vit = VisionTransformer(config).initialise(torch.Generator().manual_seed(seed))
     card = EncoderCard(vit=config.resolved(), pixels=PIXELS, mean=0.4, std=0.25, steps=0)
     save_encoder(Path(path), vit, card, inputs={}, overwrite=overwrite)

@@ -10,7 +10,7 @@ from raydino.artifacts.header import HEADER_NAME
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.export.hf import export_hf
-from raydino.features import extract, load_features, save_features
+from raydino.features import embed, extract, load_features
 from raydino.testing.tiny import tiny_dataset, tiny_encoder
 
 
@@ -71,15 +71,17 @@ def test_export_gives_the_same_tokens_and_fingerprint(directory, tmp_path):
         export_hf(directory, tmp_path / "hf")
 
 
-def test_features_cached_equal_features_live(directory, tmp_path):
+@pytest.mark.parametrize("blocks", [(-1,), (-2, -1)])
+def test_features_cached_equal_features_live(directory, tmp_path, blocks):
     dataset, encoder = tiny_dataset(tmp_path / "dataset"), Encoder.load(directory)
     ids = dataset.sample_ids()
-    live = extract(encoder, dataset, ids, batch_size=5)
-    save_features(tmp_path / "features", live, encoder=encoder.spec, dataset=dataset)
+    assert embed(tmp_path / "features", encoder, dataset, batch_size=5, blocks=blocks) == len(ids)
+    live = extract(encoder, dataset, ids, batch_size=5, blocks=blocks)
     cached = load_features(tmp_path / "features", encoder=encoder.spec, dataset=dataset)
     assert cached.sample_ids == ids
+    assert cached.blocks == blocks
     wanted = ids[7:2:-1]
-    alone = extract(encoder, dataset, wanted, batch_size=64)
+    alone = extract(encoder, dataset, wanted, batch_size=64, blocks=blocks)
     for one, other, third in zip(live.output, cached.output, cached.select(wanted).output, strict=True):
         assert torch.equal(one, other)
         assert third.shape[0] == len(wanted)
@@ -87,11 +89,35 @@ def test_features_cached_equal_features_live(directory, tmp_path):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
+def test_tokens_of_several_blocks_stand_side_by_side(directory):
+    encoder = Encoder.load(directory)
+    images = torch.rand(2, 1, *2 * [encoder.spec.image_size], generator=torch.Generator().manual_seed(3))
+    width = encoder.spec.embed_dim
+    both = encoder(images, (-2, -1))
+    for one, other in zip(both.blocks([1], width), encoder(images), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(
+        both.blocks([0], width), encoder.intermediate(images, [encoder.spec.depth - 2])[0], strict=True
+    ):
+        assert torch.equal(one, other)
+    for one, other in zip(both.blocks([1, 0], width), encoder(images, (-1, -2)), strict=True):
+        assert torch.equal(one, other)
+    assert both.blocks([0, 1], width) is both
+    with pytest.raises(UserError, match="no block -97"):
+        encoder(images, (-99, -1))
+
+
+def test_blocks_that_the_features_lack_are_named(directory, tmp_path):
+    dataset, encoder = tiny_dataset(tmp_path / "dataset"), Encoder.load(directory)
+    features = extract(encoder, dataset, dataset.sample_ids()[:2], blocks=(-2, -1))
+    assert features.places((-1,)) == [1]
+    with pytest.raises(UserError, match=r"hold the encoder's blocks \[-2, -1\], not -3; run .* --blocks=-3,-1"):
+        features.places((-3, -1))
+
+
 def test_features_of_another_encoder_are_refused(directory, tmp_path):
     dataset, encoder = tiny_dataset(tmp_path / "dataset"), Encoder.load(directory)
-    save_features(
-        tmp_path / "features", extract(encoder, dataset, dataset.sample_ids()), encoder=encoder.spec, dataset=dataset
-    )
+    embed(tmp_path / "features", encoder, dataset)
     stranger = tiny_encoder(tmp_path / "stranger", seed=5)
     with pytest.raises(UserError, match="made with another encoder"):
         load_features(tmp_path / "features", encoder=stranger.spec, dataset=dataset)

@@ -9,7 +9,7 @@ import pytest
 from raydino.curation.embeddings import Embeddings, open_embeddings
 from raydino.curation.film_vectors import film_vectors
 from raydino.errors import UserError
-from raydino.features import extract, save_features
+from raydino.features import embed, extract
 from raydino.readout import readout
 from raydino.testing.tiny import tiny_dataset, tiny_encoder
 
@@ -41,7 +41,7 @@ def test_features_and_films_give_the_same_vectors(tmp_path):
     dataset = tiny_dataset(tmp_path / "dataset")
     encoder = tiny_encoder(tmp_path / "encoder")
     features = extract(encoder, dataset, dataset.sample_ids())
-    save_features(tmp_path / "features", features, encoder=encoder.spec, dataset=dataset)
+    embed(tmp_path / "features", encoder, dataset)
     for kind in ("cls_mean", "grid_2"):
         opened = open_embeddings(tmp_path / "features", kind=kind, work=tmp_path / "work")
         np.testing.assert_array_equal(opened.vectors, readout(features.output, kind).numpy())
