@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from raydino.curation.nearest import F32, I64, Vectors, blocks, nearest, origin_of, squared_distances
+from raydino.curation.nearest import F32, I64, Block, Found, Queries, Vectors, nearest, origin_of, squared_distances
 from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share, total
@@ -60,7 +61,7 @@ def kmeans(
 
     No cluster of the result is empty: one that becomes so moves to the vector that lies farthest from its centroid.
     ``vectors`` [N, D] are read once an iteration and some ten times for seeding; memory beside them, the centroids
-    and the result is that of a block and of one number a vector. Under ``process_group`` the processes share the
+    and the result is that of a block and of four numbers a vector. Under ``process_group`` the processes share the
     work; each must be given all the vectors, and gets the result that one process would get, to the bit.
 
     Raises UserError where there are fewer distinct vectors than ``n_clusters``, and where a value is not finite.
@@ -85,39 +86,49 @@ def kmeans(
 
 
 class _Lloyd:
-    """The state between two steps: ``centroids`` [K, D], ``assignment`` [vectors of this process's share], ``sums``.
+    """The state between two steps: ``centroids`` [K, D], ``sums``, and of this process's share of the vectors the
+    ``assignment``, the ``squared`` distance to its centroid, and ``beyond``, which no other is nearer than.
 
     ``moved`` counts the vectors, of all processes, to which the last assignment gave another cluster.
     """
 
     def __init__(self, vectors: Vectors, n_clusters: int, device: torch.device) -> None:
-        self.vectors, self.device = vectors, device
+        self.vectors = vectors
         self.share = Share.mine(len(vectors))
-        self.origin = origin_of(vectors, device)
         self.sums = ExactSums(n_clusters, vectors.shape[1], _bound(vectors, self.share) * len(vectors))
+        self.queries = Queries(vectors, self.share.rows, origin_of(vectors, device))
         self.assignment = np.full(len(self.share), -1, np.int64)
+        self.squared = np.zeros(len(self.share), np.float32)
+        self.beyond = np.zeros(len(self.share), np.float32)
         self.centroids = np.zeros((n_clusters, vectors.shape[1]), np.float32)
         self.moved = 0
         self._settled = False  # whether each vector is known to be with the nearest of ``centroids``
 
     def seed(self, rng: np.random.Generator) -> None:
         """k-means++; its last look at the vectors is the first assignment."""
-        n_clusters = len(self.centroids)
-        seeds = plus_plus(self.vectors, n_clusters, rng=rng, share=self.share, device=self.device)
+        seeds = plus_plus(self.vectors, len(self.centroids), rng=rng, share=self.share, queries=self.queries)
         self.centroids = np.asarray(self.vectors[seeds.rows], np.float32)
-        for rows, block in blocks(self.vectors, self.share.rows, _ROWS, self.device):
-            self._give(block, self.share.local(rows), seeds.assignment[self.share.local(rows)])
+        for mine, block in self.queries.blocks(_ROWS):
+            self._give(block.vectors, mine, seeds.assignment[mine])
+        self.squared = seeds.squared
         self.sums.gather()
 
     def assign(self, centroids: F32) -> bool:
         """Give each vector to the nearest of ``centroids``; whether any has moved."""
-        before = torch.from_numpy(self.centroids).to(self.device) if self._settled else None
+        before = self._on_device(self.centroids) if self._settled else None
         self.centroids, self._settled = centroids, True
-        renewal = Renewal(before, torch.from_numpy(centroids).to(self.device), self.origin)
-        moved = 0
-        for rows, block in blocks(self.vectors, self.share.rows, renewal.block_rows, self.device):
-            own = torch.from_numpy(self.assignment[self.share.local(rows)]).to(self.device)
-            moved += self._give(block, self.share.local(rows), renewal.nearest(block, own).cpu().numpy())
+        renewal = Renewal(before, self._on_device(centroids), self.queries.origin)
+        moved, left = 0, [np.empty(0, np.int64)]
+        for mine, block in self.queries.blocks(renewal.block_rows):
+            known = Found(*(self._on_device(a[mine]) for a in (self.assignment, self.squared, self.beyond)))
+            found, rows = renewal.settle(block, known)
+            moved += self._renew(block, mine, found)
+            left.append(mine.start + rows.cpu().numpy())
+        everything_left = np.concatenate(left)
+        for start in range(0, len(everything_left), renewal.block_rows):
+            places = everything_left[start : start + renewal.block_rows]
+            block = self.queries.at(places)
+            moved += self._renew(block, places, renewal.nearest(block, self._on_device(self.assignment[places])))
         self.moved = int(total(np.asarray([moved]))[0])
         if self.moved:
             self.sums.gather()
@@ -150,28 +161,33 @@ class _Lloyd:
         return filled
 
     def result(self) -> Clusters:
-        squared = self._squared(self.centroids)
-        return Clusters(self.centroids, self.share.whole(self.assignment), self.share.whole(squared))
+        return Clusters(self.centroids, self.share.whole(self.assignment), self.share.whole(self.squared))
 
-    def _give(self, block: torch.Tensor, rows: slice, clusters: I64) -> int:
-        """Let the sums know that the share's ``rows``, which are ``block``, go to ``clusters``; how many have moved."""
-        before = self.assignment[rows]
+    def _renew(self, block: Block, places: slice | I64, found: Found) -> int:
+        self.squared[places], self.beyond[places] = found.squared.cpu().numpy(), found.beyond.cpu().numpy()
+        return self._give(block.vectors, places, found.centroid.cpu().numpy())
+
+    def _give(self, vectors: Tensor, places: slice | I64, clusters: I64) -> int:
+        """Let the sums know that the share's ``places``, which are ``vectors``, go to ``clusters``; how many moved."""
+        before = self.assignment[places]
         moved = np.flatnonzero(before != clusters)
         if len(moved):
-            vectors = block.index_select(0, torch.from_numpy(moved).to(block.device))
-            self.sums.move(vectors, torch.from_numpy(before[moved]), torch.from_numpy(clusters[moved]))
-            self.assignment[rows] = clusters
+            chosen = vectors.index_select(0, self._on_device(moved))
+            self.sums.move(chosen, torch.from_numpy(before[moved]), torch.from_numpy(clusters[moved]))
+            self.assignment[places] = clusters
         return len(moved)
 
     def _squared(self, centroids: F32) -> F32:
         """Squared distance of this share's vectors to the centroid of their cluster."""
         squared = np.empty(len(self.share), np.float32)
-        on_device = torch.from_numpy(centroids).to(self.device)
-        for rows, block in blocks(self.vectors, self.share.rows, _ROWS, self.device):
-            mine = self.share.local(rows)
-            own = on_device.index_select(0, torch.from_numpy(self.assignment[mine]).to(self.device))
-            squared[mine] = squared_distances(block, own).cpu().numpy()
+        on_device = self._on_device(centroids)
+        for mine, block in self.queries.blocks(_ROWS):
+            own = on_device.index_select(0, self._on_device(self.assignment[mine]))
+            squared[mine] = squared_distances(block.vectors, own).cpu().numpy()
         return squared
+
+    def _on_device(self, array: npt.NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array).to(self.queries.origin.device)
 
 
 def _bound(vectors: Vectors, share: Share) -> float:

@@ -2,9 +2,11 @@
 
 |x - c|² = |x|² - 2 (x·c - |c|²/2), so the nearest centroid has the highest score x·c - |c|²/2, and the scores of a
 block of vectors are one matrix product. It runs in bf16 where the CPU has it. From the rounding of the operands follows
-how far a score may be off (Cauchy-Schwarz); every centroid whose score comes that near to the highest is a candidate,
-and where a vector has several, distances in float64 decide. So the answer does not depend on the precision of the
-product, on the block, or on the number of threads, and it is as exact as brute force in float64.
+how far a score may be off (Cauchy-Schwarz). Of each vector the exact distance to one centroid is known, its own, and
+with it the score that a rival must have to be nearer; that is subtracted within the product, so that the results which
+matter are small numbers, and precise. Between rivals and the own centroid distances in float64 decide. So the answer
+does not depend on the precision of the product, on the block, or on the number of threads, and it is as exact as brute
+force in float64.
 
 Vectors are read block by block, so that they may be a memory-mapped file larger than memory.
 """
@@ -12,6 +14,8 @@ Vectors are read block by block, so that they may be a memory-mapped file larger
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +30,13 @@ F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
 _SCORES = 2**22  # scores of a block: 8 MB in bf16, so that they stay in the cache …
-_ROWS = (256, 4096)  # … with this many vectors, at least and at most
+_ROWS = (256, 4096)  # … with this many vectors, at least and at most; powers of two, as is what lies between
 _PAIRS = 512  # exact distances at a time
 _GROUP = 32  # centroids that are looked through together, at most
 _LANES = 64  # groups come in multiples of this: else torch takes their maximum ten times as slowly
-_BIAS = 3  # columns that carry -|c|²/2 in parts: three bf16 numbers hold a float32
+_PARTS = 3  # columns for a float32 that is added to scores: three bf16 numbers hold one
+_FEWEST_ROWS = 64  # of a product
+_SLACK = 2.0**-5  # of a vector's squared distance: how far beyond it the nearest rival is told
 _ACCUMULATION = 2.0**-23  # relative error of one addition within a product; twice that of float32, to be safe
 _ORIGIN_ROWS = 16384
 
@@ -48,9 +54,8 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     index = np.empty(len(vectors), np.int64)
     squared = np.empty(len(vectors), np.float32)
     for rows, block in blocks(vectors, slice(0, len(vectors)), search.block_rows, target):
-        found = search.nearest(block)
-        index[rows] = found.cpu().numpy()
-        squared[rows] = squared_distances(block, search.centroids.index_select(0, found)).cpu().numpy()
+        found = search.nearest(Block.of(block, search.origin))
+        index[rows], squared[rows] = found.centroid.cpu().numpy(), found.squared.cpu().numpy()
     return index, squared
 
 
@@ -58,8 +63,65 @@ def blocks(vectors: Vectors, rows: slice, n: int, device: torch.device) -> Itera
     """``rows`` of ``vectors`` in float32 on ``device``, ``n`` at a time: the slice, and the vectors [n, D]."""
     for start in range(rows.start, rows.stop, n):
         part = slice(start, min(start + n, rows.stop))
-        block = np.asarray(vectors[part], np.float32)
-        yield part, torch.from_numpy(block if block.flags.writeable else block.copy()).to(device)
+        yield part, _on_device(vectors[part], device)
+
+
+@dataclass(frozen=True)
+class Block:
+    """``vectors`` [n, D] and what bounds the errors of their scores: the ``norm`` [n] of each less the origin, and of
+    what is ``lost`` [n] when that is rounded for a product."""
+
+    vectors: Tensor
+    norm: Tensor
+    lost: Tensor
+
+    @classmethod
+    def of(cls, vectors: Tensor, origin: Tensor) -> Block:
+        centred = vectors - origin
+        lost = centred - centred.to(product_type(vectors.device)).float()
+        return cls(vectors, torch.linalg.vector_norm(centred, dim=1), torch.linalg.vector_norm(lost, dim=1))
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def at(self, rows: Tensor) -> Block:
+        """Those at ``rows`` [m]."""
+        return Block(*(t.index_select(0, rows) for t in (self.vectors, self.norm, self.lost)))
+
+
+class Queries:
+    """``rows`` of ``vectors`` [N, D], to be looked up more than once: all but the vectors of a ``Block`` is kept."""
+
+    def __init__(self, vectors: Vectors, rows: slice, origin: Tensor) -> None:
+        self.origin = origin
+        self._vectors, self._rows = vectors, rows
+        self._norm = torch.empty(rows.stop - rows.start, device=origin.device)
+        self._lost = torch.empty_like(self._norm)
+        for part, block in blocks(vectors, rows, _ROWS[1], origin.device):
+            measured, mine = Block.of(block, origin), slice(part.start - rows.start, part.stop - rows.start)
+            self._norm[mine], self._lost[mine] = measured.norm, measured.lost
+
+    def blocks(self, n: int) -> Iterator[tuple[slice, Block]]:
+        """``n`` vectors at a time: their places among ``rows``, counted from 0, and the block."""
+        for part, block in blocks(self._vectors, self._rows, n, self.origin.device):
+            mine = slice(part.start - self._rows.start, part.stop - self._rows.start)
+            yield mine, Block(block, self._norm[mine], self._lost[mine])
+
+    def at(self, places: I64) -> Block:
+        """The vectors at ``places`` [m] among ``rows``."""
+        chosen = torch.from_numpy(places).to(self.origin.device)
+        vectors = _on_device(self._vectors[self._rows.start + places], self.origin.device)
+        return Block(vectors, self._norm[chosen], self._lost[chosen])
+
+
+def product_type(device: torch.device) -> torch.dtype:
+    """What scores are computed in: bf16 where a CPU has it."""
+    return torch.bfloat16 if device.type == "cpu" and has_bf16(device) else torch.float32
+
+
+def _on_device(vectors: Vectors, device: torch.device) -> Tensor:
+    block = np.asarray(vectors, np.float32)
+    return torch.from_numpy(block if block.flags.writeable else block.copy()).to(device)
 
 
 def squared_distances(left: Tensor, right: Tensor) -> Tensor:
@@ -89,110 +151,158 @@ class Search:
     def __init__(self, centroids: Tensor, origin: Tensor) -> None:
         n, dim = centroids.shape
         self.centroids, self.origin = centroids, origin
-        self.block_rows = max(_ROWS[0], min(_ROWS[1], _SCORES // n))
-        self._dtype = torch.bfloat16 if centroids.device.type == "cpu" and has_bf16(centroids.device) else torch.float32
-        n_groups = -(-n // (_GROUP * _LANES)) * _LANES
-        self._group = -(-n // n_groups)
-        padded = self._group * n_groups
+        self.block_rows = int(np.clip(2 ** int(np.log2(max(1, _SCORES // n))), *_ROWS))
+        self._dtype = product_type(centroids.device)
+        self._n_groups = -(-(n + 1) // (_GROUP * _LANES)) * _LANES
+        padded = -(-(n + 1) // self._n_groups) * self._n_groups  # at least one that is no centroid
         centred = centroids.double() - origin.double()
-        self._operand = centred.new_zeros((padded, dim + _BIAS), dtype=self._dtype)
-        self._operand[:n, :dim] = centred
-        self._operand[n:, dim] = torch.finfo(self._dtype).min  # padding is nobody's candidate
-        rest = -centred.square().sum(1) / 2
-        for column in range(dim, dim + _BIAS):
-            self._operand[:n, column] = rest
-            rest = rest - self._operand[:n, column]
+        self._operand = centred.new_zeros((dim + 2 * _PARTS, padded), dtype=self._dtype)
+        self._operand[:dim, :n] = centred.T
+        _write_in_parts(-centred.square().sum(1) / 2, self._operand[dim : dim + _PARTS, :n].T)
+        self._operand[dim + _PARTS :, :n] = -1
+        self._operand[dim, n:] = torch.finfo(self._dtype).min  # padding is nobody's rival
         self._norm = float(torch.linalg.vector_norm(centred, dim=1).max())
-        self._rounding = float(torch.linalg.vector_norm(centred - self._operand[:n, :dim], dim=1).max())
-        self._block = centroids.new_empty((self.block_rows, dim + _BIAS), dtype=self._dtype)
-        self._block[:, dim:] = 1
+        self._rounding = float(torch.linalg.vector_norm(centred - self._operand[:dim, :n].T, dim=1).max())
+        self._block = centroids.new_zeros((self.block_rows, dim + 2 * _PARTS), dtype=self._dtype)
+        self._block[:, dim : dim + _PARTS] = 1
         self._scores = centroids.new_empty((self.block_rows, padded), dtype=self._dtype)
 
-    def nearest(self, block: Tensor) -> Tensor:
-        """The nearest centroid of each of ``block`` [n, D], n at most ``block_rows``: [n], the lowest on ties.
+    def nearest(self, block: Block, own: Tensor | None = None, squared: Tensor | None = None) -> Found:
+        """The nearest centroid of each of ``block``, of n at most ``block_rows``, the lowest on ties.
 
-        Raises UserError where a vector or a centroid is not finite, or too large to be squared in float32.
+        ``own`` [n] are any centroids, at distances ``squared`` [n]: the nearer, the less there is to decide. Raises
+        UserError where a vector or a centroid is not finite, or too large to be squared in float32.
         """
-        rows, found = self.decide(block, *self._candidates(block, None))
-        if len(rows) < len(block):
-            raise UserError("a vector or a centroid holds NaN, infinity or a huge value", remedy="leave it out")
-        return found
+        if own is None or squared is None:
+            own = self._guess(block)
+            squared = squared_distances(block.vectors, self.centroids.index_select(0, own))
+        rows, rivals, beyond = self.rivals(block, squared, own)
+        return Found.between(self.centroids, block, Found(own, squared, beyond), rows, rivals)
 
-    def nearer(self, block: Tensor, squared: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``nearest``, for those rows only that may lie nearer than ``squared`` [n]: rows, and their centroids."""
-        return self.decide(block, *self._candidates(block, squared))
+    def nearer(self, block: Block, squared: Tensor) -> tuple[Tensor, Tensor]:
+        """For those rows only that may have a centroid no farther than ``squared`` [n]: rows, and their nearest."""
+        rows, rivals, _ = self.rivals(block, squared, None)
+        return decide(self.centroids, block.vectors, rows, rivals)
 
-    def squared(self, block: Tensor) -> Tensor:
-        """About the squared distances of ``block`` [n, D] to all centroids: [n, K]; n may be any number."""
-        result = block.new_empty((len(block), len(self.centroids)))
-        for part, out in zip(block.split(self.block_rows), result.split(self.block_rows), strict=True):
-            norm = self._product(part).square().sum(1, keepdim=True)
-            torch.sub(norm, self._scores[: len(part), : len(self.centroids)], alpha=2, out=out)
+    def squared(self, vectors: Tensor) -> Tensor:
+        """About the squared distances of ``vectors`` [n, D] to all centroids: [n, K]; n may be any number."""
+        result = vectors.new_empty((len(vectors), len(self.centroids)))
+        norms = (vectors - self.origin).square().sum(1, keepdim=True)
+        for part, norm, out in zip(*(t.split(self.block_rows) for t in (vectors, norms, result)), strict=True):
+            scores = self._product(part, part.new_zeros(len(part)))
+            torch.sub(norm, scores[:, : len(self.centroids)], alpha=2, out=out)
         return result
 
-    def _product(self, block: Tensor) -> Tensor:
-        """Leaves the scores of ``block`` in ``_scores``, and what went into them in ``_block``; returns it centred."""
-        centred = block - self.origin
-        operand = self._block[: len(block)]
-        operand[:, : block.shape[1]] = centred
-        torch.mm(operand, self._operand.T, out=self._scores[: len(block)])
-        return centred
+    def _product(self, vectors: Tensor, level: Tensor) -> Tensor:
+        """The scores [n, padded K] of ``vectors`` [n, D] less ``level`` [n]; valid until the next product.
 
-    def _candidates(self, block: Tensor, squared: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Rows [P], ascending, and centroids [P] that may be their nearest, and nearer than ``squared``."""
-        n, dim = block.shape
-        centred = self._product(block)
-        norm = torch.linalg.vector_norm(centred, dim=1)
-        rounding = torch.linalg.vector_norm(centred - self._block[:n, :dim], dim=1)
-        # A group is strided: its maximum takes whole registers.
-        grouped = self._scores[:n].view(n, self._group, self._scores.shape[1] // self._group)
-        error = rounding * self._norm + (norm + rounding) * self._rounding
-        error += (dim + _BIAS) * _ACCUMULATION * (norm + self._norm) * self._norm
-        unit = torch.finfo(self._dtype).eps if self._dtype != torch.float32 else 0.0  # the result is rounded as well
-        best = _group_maxima(grouped, 3 * error)
-        top = best.amax(1).float()
-        least = top - 2 * error - 1.02 * unit * (top.abs() + 2 * error)
-        if squared is not None:
-            enough = (norm.square() - squared) / 2
-            margin = error + unit * (enough.abs() + error) + 2.0**-18 * (norm.square() + squared)
-            least = torch.maximum(least, enough - margin)
-        rows, groups = (best.float() >= least[:, None]).nonzero(as_tuple=True)
-        pair, member = (grouped[rows, :, groups].float() >= least[rows, None]).nonzero(as_tuple=True)
-        return rows[pair], member * best.shape[1] + groups[pair]
+        It is made for one of few numbers of rows, the last of them left over from before: oneDNN compiles a kernel for
+        each shape that it meets, which may take longer than the product.
+        """
+        n, dim = vectors.shape
+        torch.sub(vectors, self.origin, out=self._block[:n, :dim])
+        _write_in_parts(level, self._block[:n, dim + _PARTS :])
+        rows = self.block_rows
+        while rows // 2 >= max(n, _FEWEST_ROWS):
+            rows //= 2
+        torch.mm(self._block[:rows], self._operand, out=self._scores[:rows])
+        return self._scores[:n]
 
-    def decide(self, block: Tensor, rows: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """Of ``rows`` [P], ascending, and ``candidates`` [P]: each row once, and its nearest, the lowest on ties."""
-        found, place, count = torch.unique_consecutive(rows, return_inverse=True, return_counts=True)
-        # float32 leaves few pairs to float64.
-        for dtype, slack in ((torch.float32, rounding_of(block.shape[1])), (torch.float64, 0.0)):
-            several = (count > 1).index_select(0, place).nonzero()[:, 0]
-            if len(several) == 0:
-                break
-            squared = torch.cat([self._between(block, rows[p], candidates[p], dtype) for p in several.split(_PAIRS)])
-            least = squared.new_full((len(found),), torch.inf)
-            least.scatter_reduce_(0, place[several], squared, "amin")
-            kept = torch.ones_like(place, dtype=torch.bool)
-            kept[several] = squared <= (1 + slack) * least[place[several]]
-            rows, candidates, place = rows[kept], candidates[kept], place[kept]
-            count = torch.bincount(place, minlength=len(found))
-        lowest = candidates.new_full((len(found),), len(self.centroids))
-        return found, lowest.scatter_reduce_(0, place, candidates, "amin")
+    def _grouped(self, scores: Tensor) -> Tensor:
+        """``scores`` as [n, members, groups] of integers, which stand in the order of the numbers where those are at
+        least 0: of integers torch takes maxima many times faster. A group is strided: it takes whole registers."""
+        return _bits(scores).view(len(scores), scores.shape[1] // self._n_groups, self._n_groups)
 
-    def _between(self, block: Tensor, rows: Tensor, candidates: Tensor, dtype: torch.dtype) -> Tensor:
-        left, right = block.index_select(0, rows), self.centroids.index_select(0, candidates)
-        return squared_distances(left.to(dtype), right.to(dtype))
+    def _guess(self, block: Block) -> Tensor:
+        """A centroid for each of ``block`` that is likely near: [n]."""
+        below_all = -(block.norm + self._norm) * self._norm
+        grouped = self._grouped(self._product(block.vectors, below_all))
+        group = grouped.amax(1).argmax(1)
+        member = grouped.gather(2, group[:, None, None].expand(-1, grouped.shape[1], 1))[..., 0].argmax(1)
+        return (member * self._n_groups + group).clamp_(max=len(self.centroids) - 1)
+
+    def rivals(self, block: Block, squared: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows [P], ascending, and centroids [P] but ``own`` [n] that may be the nearest, no farther than ``squared``;
+        and a bound [n]: no centroid but ``own`` lies nearer than that squared distance. -1 is none of these."""
+        norm, columns = block.norm, self._block.shape[1]
+        error = block.lost * self._norm + (norm + block.lost) * self._rounding
+        error += columns * _ACCUMULATION * ((norm + self._norm).square() + norm.square() + squared)
+        slack = _SLACK * squared
+        level = (norm.square() - squared) / 2 - error - slack
+        if not level.isfinite().all():
+            raise UserError("a vector or a centroid holds NaN, infinity or a huge value", remedy="leave it out")
+        scores = self._product(block.vectors, level)
+        if own is not None:
+            scores[torch.arange(len(own), device=own.device), own] = torch.finfo(self._dtype).min
+        grouped = self._grouped(scores)
+        best = grouped.amax(1)
+        top = best.amax(1).view(self._dtype).float().clamp_(min=0)
+        unit = 1.6 * torch.finfo(self._dtype).eps  # three roundings: of the highest, of another, and of ``least``
+        least = torch.maximum(top - 2 * error - unit * (top + 2 * error), (1 - unit) * slack)
+        least = _bits(least.to(self._dtype))[:, None]
+        rows, groups = (best >= least).nonzero(as_tuple=True)
+        pair, member = (grouped[rows, :, groups] >= least[rows]).nonzero(as_tuple=True)
+        return rows[pair], member * self._n_groups + groups[pair], squared + 2 * slack - 2 * (1 + unit) * top
 
 
-def _group_maxima(grouped: Tensor, positive: Tensor) -> Tensor:
-    """The maxima of ``grouped`` [n, g, G] over g: [n, G]; in a row with one above ``positive`` [n] >= 0 only those
-    above 0 are right.
+class Found(NamedTuple):
+    """Of each vector of a block the nearest ``centroid`` [n], its ``squared`` distance [n], and ``beyond`` [n]: no
+    other is nearer than this squared distance (0 where nothing is known of them)."""
 
-    bf16 numbers above 0 stand in the order of their bits, and of integers torch takes maxima many times faster.
-    """
-    if grouped.dtype != torch.bfloat16:
-        return grouped.amax(1)
-    best = grouped.view(torch.int16).amax(1).view(torch.bfloat16)
-    low = (best.view(torch.int16).amax(1).view(torch.bfloat16) <= positive).nonzero()[:, 0]
-    if len(low):
-        best[low] = grouped.index_select(0, low).amax(1)
-    return best
+    centroid: Tensor
+    squared: Tensor
+    beyond: Tensor
+
+    @classmethod
+    def between(cls, centroids: Tensor, block: Block, own: Found, rows: Tensor, rivals: Tensor) -> Found:
+        """``own``, or where one of the ``rivals`` [P] of ``rows`` [P] is nearer, or as near and before it, that."""
+        contested = torch.unique_consecutive(rows)
+        order = torch.cat((rows, contested)).argsort(stable=True)
+        candidates = torch.cat((rivals, own.centroid[contested]))[order]
+        places, nearest = decide(centroids, block.vectors, torch.cat((rows, contested))[order], candidates)
+        lost = nearest != own.centroid[places]
+        places, nearest = places[lost], nearest[lost]
+        squared = squared_distances(block.vectors.index_select(0, places), centroids.index_select(0, nearest))
+        return cls(
+            own.centroid.index_copy(0, places, nearest),
+            own.squared.index_copy(0, places, squared),
+            own.beyond.index_fill(0, places, 0.0),
+        )
+
+
+def decide(centroids: Tensor, vectors: Tensor, rows: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Of ``rows`` [P] of ``vectors``, ascending, and ``candidates`` [P] among ``centroids``: each row once, and its
+    nearest, the lowest on ties."""
+    found, place, count = torch.unique_consecutive(rows, return_inverse=True, return_counts=True)
+    # float32 leaves few pairs to float64.
+    for dtype, slack in ((torch.float32, rounding_of(vectors.shape[1])), (torch.float64, 0.0)):
+        several = (count > 1).index_select(0, place).nonzero()[:, 0]
+        if len(several) == 0:
+            break
+        pairs = zip(rows[several].split(_PAIRS), candidates[several].split(_PAIRS), strict=True)
+        squared = torch.cat([_between(vectors, left, centroids, right, dtype) for left, right in pairs])
+        least = squared.new_full((len(found),), torch.inf)
+        least.scatter_reduce_(0, place[several], squared, "amin")
+        kept = torch.ones_like(place, dtype=torch.bool)
+        kept[several] = squared <= (1 + slack) * least[place[several]]
+        rows, candidates, place = rows[kept], candidates[kept], place[kept]
+        count = torch.bincount(place, minlength=len(found))
+    lowest = candidates.new_full((len(found),), len(centroids))
+    return found, lowest.scatter_reduce_(0, place, candidates, "amin")
+
+
+def _between(vectors: Tensor, rows: Tensor, centroids: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
+    return squared_distances(vectors.index_select(0, rows).to(dtype), centroids.index_select(0, others).to(dtype))
+
+
+def _write_in_parts(values: Tensor, parts: Tensor) -> None:
+    """Let the columns of ``parts`` [n, 3] add up to ``values`` [n]: three bf16 numbers hold a float32."""
+    rest = values
+    for column in parts.unbind(1):
+        column.copy_(rest)
+        rest = rest - column
+
+
+def _bits(numbers: Tensor) -> Tensor:
+    """The bits of floating-point ``numbers`` as integers of the same size."""
+    return numbers.view(torch.int16 if numbers.element_size() == 2 else torch.int32)

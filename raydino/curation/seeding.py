@@ -18,44 +18,47 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from raydino.curation.nearest import F32, I64, Search, Vectors, blocks, origin_of, squared_distances
+from raydino.curation.nearest import F32, I64, Queries, Search, Vectors, squared_distances
 from raydino.curation.shares import Share
 from raydino.errors import UserError
 
 _TRIALS = 4  # rows accepted for one seed
 _SEEDS = (
-    128,
-    512,
+    256,
+    1024,
 )  # of a round where no row is refused, at least and at most; between them as many as there are already
 _JURY = 8192  # vectors of the jury, at most
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """``rows`` [K] of the vectors that are seeds, and of this process's vectors which of them is the nearest."""
+    """``rows`` [K] of the vectors that are seeds, and of this process's vectors which of them is the nearest, and its
+    squared distance."""
 
     rows: I64
     assignment: I64  # [vectors of this process's share]
+    squared: F32
 
 
-def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share: Share, device: torch.device) -> Seeds:
+def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share: Share, queries: Queries) -> Seeds:
     """``n_seeds`` distinct rows of ``vectors`` [N, D], distributed as those of k-means++.
 
+    ``queries`` are the vectors of this process's ``share``.
     Every process must have an ``rng`` in the same state. Raises UserError where there are fewer distinct vectors.
     """
     chosen = [np.asarray([rng.integers(len(vectors))])]
     assignment = np.zeros(len(share), np.int64)
     squared = np.full(len(share), np.finfo(np.float32).max / 4, np.float32)
-    origin = origin_of(vectors, device)
+    device = queries.origin.device
     jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY), replace=False))
-    to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), origin)
+    to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), queries.origin)
     n_chosen = 0
     while True:
         seeds = np.asarray(vectors[chosen[-1]], np.float32)
-        _bring_up_to_date(vectors, seeds, n_chosen, assignment, squared, share, origin)
+        _bring_up_to_date(queries, seeds, n_chosen, assignment, squared)
         n_chosen += len(seeds)
         if n_chosen == n_seeds:
-            return Seeds(np.concatenate(chosen), assignment)
+            return Seeds(np.concatenate(chosen), assignment, squared)
         then = share.whole(squared)
         rows = _draw(then, _TRIALS * int(np.clip(n_chosen, *_SEEDS)), rng)
         if len(rows) == 0:
@@ -64,29 +67,20 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
                 remedy="ask for fewer clusters",
             )
         drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32)).to(device)
-        between = torch.cdist(drawn - origin, drawn - origin).square_().cpu().numpy()
+        between = torch.cdist(drawn - queries.origin, drawn - queries.origin).square_().cpu().numpy()
         between[rows[:, None] == rows] = 0  # not only nearly
         ratings = to_jury.squared(drawn).cpu().numpy()
         accepted = _choose(then[rows], between, then[jury], ratings, rng.random(len(rows)))
         chosen.append(rows[accepted[: n_seeds - n_chosen]])
 
 
-def _bring_up_to_date(
-    vectors: Vectors,
-    seeds: F32,
-    first: int,
-    assignment: I64,
-    squared: F32,
-    share: Share,
-    origin: torch.Tensor,
-) -> None:
-    """Let ``assignment`` and ``squared`` of the share know of ``seeds`` [m, D], numbered from ``first``."""
-    search = Search(torch.from_numpy(seeds).to(origin.device), origin)
-    for rows, block in blocks(vectors, share.rows, search.block_rows, origin.device):
-        mine = share.local(rows)
-        before = torch.from_numpy(squared[mine]).to(origin.device)
+def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64, squared: F32) -> None:
+    """Let ``assignment`` and ``squared`` of the queries know of ``seeds`` [m, D], numbered from ``first``."""
+    search = Search(torch.from_numpy(seeds).to(queries.origin.device), queries.origin)
+    for mine, block in queries.blocks(search.block_rows):
+        before = torch.from_numpy(squared[mine]).to(queries.origin.device)
         near, seed = search.nearer(block, before)
-        now = squared_distances(block.index_select(0, near), search.centroids.index_select(0, seed))
+        now = squared_distances(block.vectors.index_select(0, near), search.centroids.index_select(0, seed))
         better = now < before[near]
         places = mine.start + near[better].cpu().numpy()
         squared[places] = now[better].cpu().numpy()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from raydino.curation import nearest as module
-from raydino.curation.nearest import Search, nearest, origin_of
+from raydino.curation.nearest import Block, Search, nearest, origin_of
 from raydino.errors import UserError
 
 CPU = torch.device("cpu")
@@ -77,16 +77,18 @@ def test_a_candidate_is_never_missed_for_any_origin():
     vectors, centroids = vectors.astype(np.float32), centroids.astype(np.float32)
     expected, _ = brute_force(vectors, centroids)
     for shift in (0.0, 3.0, 300.0):
-        search = Search(torch.from_numpy(centroids), torch.full((48,), shift))
-        assert np.array_equal(search.nearest(torch.from_numpy(vectors)).numpy(), expected)
+        origin = torch.full((48,), shift)
+        found = Search(torch.from_numpy(centroids), origin).nearest(Block.of(torch.from_numpy(vectors), origin))
+        assert np.array_equal(found.centroid.numpy(), expected)
 
 
 def test_nearer_names_every_row_that_has_come_nearer():
     rng = np.random.default_rng(1)
     vectors, centroids = rng.standard_normal((2, 400, 24)).astype(np.float32)
     before = torch.from_numpy(rng.uniform(0, 40, 400).astype(np.float32))
-    search = Search(torch.from_numpy(centroids[:100]), origin_of(vectors, CPU))
-    rows, found = search.nearer(torch.from_numpy(vectors), before)
+    origin = origin_of(vectors, CPU)
+    search = Search(torch.from_numpy(centroids[:100]), origin)
+    rows, found = search.nearer(Block.of(torch.from_numpy(vectors), origin), before)
     expected, squared = brute_force(vectors, centroids[:100])
     must = np.flatnonzero(squared < before.numpy())
     assert set(must) <= set(rows.tolist())

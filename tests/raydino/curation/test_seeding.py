@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from raydino.curation import seeding
+from raydino.curation.nearest import Queries, origin_of
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share
 from raydino.errors import UserError
@@ -14,7 +15,9 @@ CPU = torch.device("cpu")
 
 def seeds_of(vectors, k, seed):
     rng = np.random.default_rng(seed)
-    return plus_plus(vectors, k, rng=rng, share=Share.mine(len(vectors)), device=CPU)
+    share = Share.mine(len(vectors))
+    queries = Queries(vectors, share.rows, origin_of(vectors, CPU))
+    return plus_plus(vectors, k, rng=rng, share=share, queries=queries)
 
 
 def one_by_one(vectors, k, seed, trials=1):
