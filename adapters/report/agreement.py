@@ -67,7 +67,7 @@ class Agreement(NamedTuple):
         return Agreement(*(counts.sum(keepdims=True) for counts in self))
 
     def figures(self) -> dict[str, Floats]:
-        """Precision, recall and F1 of each finding; NaN where neither side names it, else 0 for a missing denominator."""
+        """Precision, recall and F1 of each finding: NaN where neither side names it, 0 where one side alone does."""
         both, said, wanted = self.both, self.both + self.draft_only, self.both + self.reference_only
         named = said + wanted > 0
         shares = {"precision": (both, said), "recall": (both, wanted), "f1": (2 * both, said + wanted)}
