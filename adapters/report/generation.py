@@ -8,6 +8,7 @@ equal films give equal texts, and further drafts of one film come from further s
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any, Literal
 
 import torch
@@ -84,17 +85,20 @@ def write_tokens(model: Any, prompt: Tensor, generation: Repetition, max_tokens:
         processors.append(TemperatureLogitsWarper(generation.temperature))
         processors.append(TopPLogitsWarper(generation.top_p))
         processors.append(GumbelNoise(generation.seed))
-    return model.generate(
-        inputs_embeds=prompt,
-        attention_mask=prompt.new_ones(prompt.shape[:2], dtype=torch.long),
-        generation_config=GenerationConfig(
-            max_new_tokens=max_tokens,
-            do_sample=False,
-            repetition_penalty=generation.repetition_penalty,
-            no_repeat_ngram_size=generation.no_repeat_ngram,
-            pad_token_id=end,
-            eos_token_id=end,
-            **settings,
-        ),
-        logits_processor=processors,
+    config = GenerationConfig(
+        max_new_tokens=max_tokens,
+        do_sample=False,
+        repetition_penalty=generation.repetition_penalty,
+        no_repeat_ngram_size=generation.no_repeat_ngram,
+        pad_token_id=end,
+        eos_token_id=end,
+        **settings,
     )
+    with warnings.catch_warnings():  # that only words after the prefix count as repeated is meant
+        warnings.filterwarnings("ignore", message="Passing `(?:no_repeat_ngram_size|repetition_penalty)`")
+        return model.generate(
+            inputs_embeds=prompt,
+            attention_mask=prompt.new_ones(prompt.shape[:2], dtype=torch.long),
+            generation_config=config,
+            logits_processor=processors,
+        )

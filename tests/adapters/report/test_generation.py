@@ -1,5 +1,6 @@
 """A toy model whose distribution is known: words follow from the prompt alone."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_repetition_is_held_down(model: Any, prompt: torch.Tensor) -> None:
     held = write_tokens(model, prompt, Greedy(no_repeat_ngram=2), 30, end=99)
 
     def repeated(tokens: torch.Tensor) -> int:
-        pairs = [list(zip(row, row[1:], strict=False)) for row in tokens.tolist()]
+        pairs = [list(pairwise(row)) for row in tokens.tolist()]
         return sum(len(p) - len(set(p)) for p in pairs)
 
     assert repeated(free) > 0
