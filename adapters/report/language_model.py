@@ -125,7 +125,7 @@ def load_language_model(directory: Path) -> tuple[Any, Vocabulary]:
         start,
         tokenizer.eos_token_id,
         lambda text: tokenizer.encode(text, add_special_tokens=False),
-        lambda ids: tokenizer.decode(ids, skip_special_tokens=True),
+        lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)),
     )
     return model.requires_grad_(False).eval(), vocabulary
 

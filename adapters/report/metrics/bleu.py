@@ -6,6 +6,7 @@ is then a weighted sum.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +34,17 @@ class BleuCounts(NamedTuple):
             found = ngrams(draft, order)
             matches[order - 1] = (found & ngrams(reference, order)).total()
             totals[order - 1] = found.total()
-        return cls(matches, totals, np.float64(len(draft)), np.float64(len(reference)))
+        return cls(matches, totals, np.array(float(len(draft))), np.array(float(len(reference))))
 
     @classmethod
-    def weighted(cls, films: list[BleuCounts], weights: Floats) -> BleuCounts:
-        """[R] corpora from N films and ``weights`` [R, N]."""
-        return cls(*(weights @ np.stack(values) for values in zip(*films, strict=True)))
+    def stacked(cls, films: Sequence[BleuCounts]) -> BleuCounts:
+        """[N] films as one."""
+        sizes = ((-1, MAX_ORDER), (-1, MAX_ORDER), (-1,), (-1,))
+        return cls(*(np.array([film[i] for film in films]).reshape(size) for i, size in enumerate(sizes)))
+
+    def weighted(self, weights: Floats) -> BleuCounts:
+        """[R] corpora from these N films and ``weights`` [R, N]."""
+        return BleuCounts(*(weights @ counts for counts in self))
 
 
 def corpus_bleu(counts: BleuCounts) -> Floats:

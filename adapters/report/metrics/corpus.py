@@ -15,6 +15,7 @@ from adapters.report.metrics.words import MAX_ORDER, words
 Floats = npt.NDArray[np.float64]
 FIGURES = (*(f"bleu_{order}" for order in range(1, MAX_ORDER + 1)), "rouge_l", "cider", "cider_d")
 N_RESAMPLINGS = 1000
+_AT_A_TIME = 50  # of them, so that memory stays in proportion to the films
 LEVEL = 0.95
 
 
@@ -23,17 +24,17 @@ class TextScores:
 
     def __init__(self, drafts: Sequence[str], references: Sequence[str]) -> None:
         said, wanted = [words(text) for text in drafts], [words(text) for text in references]
-        self._bleu = [BleuCounts.of(a, b) for a, b in zip(said, wanted, strict=True)]
+        self._bleu = BleuCounts.stacked([BleuCounts.of(a, b) for a, b in zip(said, wanted, strict=True)])
         scores = cider(said, wanted)
         rouge = [rouge_l(a, b) for a, b in zip(said, wanted, strict=True)]
         self._means = np.array([rouge, scores.cider, scores.cider_d]).reshape(3, -1)
 
     def __len__(self) -> int:
-        return len(self._bleu)
+        return len(self._bleu.length)
 
     def weighted(self, weights: Floats) -> Floats:
         """[R, len(FIGURES)] under ``weights`` [R, N]. The rarity of n-grams stays that of all N references."""
-        bleu = corpus_bleu(BleuCounts.weighted(self._bleu, weights))
+        bleu = corpus_bleu(self._bleu.weighted(weights))
         return np.concatenate([bleu, weights @ self._means.T / weights.sum(axis=1, keepdims=True)], axis=1)
 
     def figures(self) -> dict[str, float | None]:
@@ -52,8 +53,9 @@ class TextScores:
         if len(names) < 2:
             return dict.fromkeys(FIGURES)
         rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=N_RESAMPLINGS)
-        values = self.weighted(drawn[:, owner].astype(np.float64))
+        share = np.full(len(names), 1 / len(names))
+        chunks = (rng.multinomial(len(names), share, size=_AT_A_TIME) for _ in range(N_RESAMPLINGS // _AT_A_TIME))
+        values = np.concatenate([self.weighted(drawn[:, owner].astype(np.float64)) for drawn in chunks])
         low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         finite = np.isfinite(low) & np.isfinite(high)
         return {name: (float(low[i]), float(high[i])) if finite[i] else None for i, name in enumerate(FIGURES)}

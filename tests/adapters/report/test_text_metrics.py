@@ -50,7 +50,7 @@ def random_pairs(seed: int, n: int) -> list[tuple[str, str]]:
 
 def _corpus(pairs: list[tuple[str, str]]) -> np.ndarray:
     counts = [BleuCounts.of(words(draft), words(reference)) for draft, reference in pairs]
-    return corpus_bleu(BleuCounts.weighted(counts, np.ones((1, len(pairs)))))[0]
+    return corpus_bleu(BleuCounts.stacked(counts).weighted(np.ones((1, len(pairs)))))[0]
 
 
 def test_words_are_lower_case_without_punctuation_and_numbers_stay_whole() -> None:
