@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,7 +50,6 @@ def fit_(
     from adapters.bundle import write_bundle
     from adapters.configs import load_adapter_config
     from adapters.fit import fit
-    from adapters.tables import print_metrics
     from raydino.artifacts.adapter import ADAPTER
     from raydino.artifacts.dataset import Dataset
     from raydino.artifacts.header import creating
@@ -66,7 +65,7 @@ def fit_(
         cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
         fitted = fit(settings, frozen, dataset, cached)
         write_bundle(directory, fitted.adapter, fitted.metrics)
-    print_metrics(fitted.metrics, title=f"{settings.kind}, validation")
+    _print(fitted.adapter.task, fitted.metrics, f"{settings.kind}, validation")
     typer.echo(f"adapter: {out}")
 
 
@@ -78,6 +77,10 @@ def predict_(
     out: Annotated[Path, typer.Option(help="Directory of the predictions artifact to write.")],
     split: Annotated[Split, typer.Option(help="Which split to predict.")] = Split.test,
     features: Cached = None,
+    findings: Annotated[
+        Path | None,
+        typer.Option(help="Predictions of findings; a report's sentences against them are flagged."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Predict every film of a split and compare with what the dataset knows.
@@ -86,12 +89,12 @@ def predict_(
     """
     from adapters.bundle import load_adapter
     from adapters.predict import predict
-    from adapters.tables import print_metrics
     from raydino.artifacts.adapter import ADAPTER
     from raydino.artifacts.dataset import Dataset
     from raydino.artifacts.header import creating, read_header
-    from raydino.artifacts.predictions import PREDICTIONS
+    from raydino.artifacts.predictions import PREDICTIONS, Predictions
     from raydino.encoder import Encoder
+    from raydino.errors import UserError
     from raydino.features import load_features
 
     dataset, frozen = Dataset.open(data), Encoder.load(encoder)
@@ -101,9 +104,27 @@ def predict_(
         "encoder": frozen.spec.fingerprint,
         "dataset": dataset.header.fingerprint,
     }
+    if findings:
+        from adapters.report.flagging import findings_by_film, flag
+
+        if fitted.task != "report":
+            raise UserError(f"--findings is for reports; this adapter's task is {fitted.task}", where=adapter)
+        said = Predictions.open(findings)
+        by_film, inputs["findings"] = findings_by_film(said), said.header.fingerprint
     settings = {"task": fitted.task, "kind": fitted.config.kind, "split": split.value}
     with creating(out, PREDICTIONS, config=settings, inputs=inputs, overwrite=overwrite) as directory:
         cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
         metrics = predict(fitted, frozen, dataset, split.value, directory, cached)
-    print_metrics(metrics, title=f"{fitted.config.kind}, {split.value}")
+        n_flagged = flag(directory, by_film) if findings else 0
+    _print(fitted.task, metrics, f"{fitted.config.kind}, {split.value}")
+    if findings:
+        typer.echo(f"{n_flagged} sentences contradict the classifier: {out / 'contradictions.parquet'}")
     typer.echo(f"predictions: {out}")
+
+
+def _print(task: str, metrics: dict[str, Any], title: str) -> None:
+    """The figures in the terminal; reports have more of them than labels."""
+    from adapters.report.tables import print_report_metrics
+    from adapters.tables import print_metrics
+
+    (print_report_metrics if task == "report" else print_metrics)(metrics, title=title)

@@ -12,5 +12,6 @@ ADAPTERS = Registry(
         "segmentation_linear": "adapters.segmentation.linear:LinearSegmenter",
         "segmentation_conv": "adapters.segmentation.conv:ConvSegmenter",
         "report_decoder": "adapters.report.decoder:ReportDecoder",
+        "report_language_model": "adapters.report.language_model:ReportLanguageModel",
     },
 )

@@ -1,24 +1,34 @@
-"""Draft reports: their texts as targets, and how far what they say agrees with the truth."""
+"""Draft reports: their texts as targets, and how near they come to the reports that people wrote and to the truth."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from adapters.base import Adapter, Evaluation, identity_columns
+from adapters.base import Adapter, Evaluation, Recipe, identity_columns
 from adapters.batches import BATCH, FilmFeatures
 from adapters.metrics import Counts, mean_of, one_class_reason
 from adapters.report.labeller import Labeller
+from adapters.report.scorers import figures_against_references
+from adapters.report.sections import Sections, chosen_text, without_headings
 from adapters.targets import label_targets, texts_of
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput
 from raydino.tracking import track
 
 _FIGURES = ("f1", "balanced_accuracy", "accuracy", "f1_of_reference")
+
+
+class ReportRecipe(Recipe):
+    """What every writer's recipe holds."""
+
+    sections: Sections = "all"  # of the dataset's reports: all, or findings, impression or both
+    scorers: tuple[str, ...] = ()  # further metrics by name (``raydino.report_scorers``), such as CheXbert's
 
 
 class Reports(NamedTuple):
@@ -32,6 +42,7 @@ class ReportAdapter(Adapter):
     """A head that writes. ``labels`` are those of the dataset that the labeller can read."""
 
     task = "report"
+    config: Any  # its recipe is a ReportRecipe
 
     @abstractmethod
     def write(self, output: EncoderOutput) -> list[str]:
@@ -44,19 +55,20 @@ class ReportAdapter(Adapter):
         return Reports(texts, [labeller.mentions(text) for text in texts])
 
     def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
-        """F1, accuracy and balanced accuracy of each mention against the dataset's labels.
+        """Each mention against the dataset's labels, and the texts against the references (``scorers``).
 
-        ``f1_of_reference`` is the same for the reports that people wrote: what the labeller allows at best.
+        ``f1_of_reference`` is F1 of the reports that people wrote: what the labeller allows at best.
         """
-        texts: list[str] = []
+        recipe: ReportRecipe = self.config.recipe
+        drafts: list[str] = []
         for _, output in track(films.batches(), "writing reports", total=-(-len(films) // BATCH)):
-            texts += self.write(output)
-        references = texts_of(dataset, films.sample_ids)
+            drafts += self.write(output)
+        references = [chosen_text(text, recipe.sections) for text in texts_of(dataset, films.sample_ids)]
         truth = label_targets(dataset, films.sample_ids, self.labels).double().numpy()
-        mentions = self._mentions(texts)
+        mentions = self._mentions(drafts)
         reference_mentions = self._mentions([reference or "" for reference in references])
-        has_reference = np.array([reference is not None for reference in references])
-        table = identity_columns(dataset, films.sample_ids, self.task).assign(text=texts, reference=references)
+        has_reference = np.array([reference is not None for reference in references], dtype=bool)
+        table = identity_columns(dataset, films.sample_ids, self.task).assign(text=drafts, reference=references)
         per_label, notes = {}, {}
         for column, label in enumerate(self.labels):
             target, said = truth[:, column], mentions[:, column]
@@ -74,9 +86,15 @@ class ReportAdapter(Adapter):
             if reason := one_class_reason(target):
                 notes[label] = f"undefined: {reason}"
         overall = {name: mean_of(row[name] for row in per_label.values()) for name in _FIGURES}
+        overall |= figures_against_references(
+            [without_headings(draft) for draft in drafts],
+            [None if reference is None else without_headings(reference) for reference in references],
+            list(table["patient_id"]),
+            recipe.scorers,
+        )
         return Evaluation(table, per_label, overall, overall["f1"], notes)
 
-    def _mentions(self, texts: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    def _mentions(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         labeller = Labeller(self.labels)
         rows = [[labeller.mentions(text)[label] > 0 for label in self.labels] for text in texts]
         return np.array(rows, dtype=bool).reshape(len(texts), len(self.labels))

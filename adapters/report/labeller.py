@@ -2,7 +2,9 @@
 
 A sentence is cut into clauses; within its clause a finding is denied by a cue before it (``no``,
 ``without``, ``negative for``), inside it (``not enlarged``) or after it (``has resolved``), and in doubt
-by cues such as ``possible`` or ``cannot be excluded``. A denial reaches over a list that ends in ``or``.
+by a cue before it (``possible``, ``may represent``), after it (``is suspected``) or as one of several
+(``atelectasis or infiltrate``, ``versus``). ``Opacity that may represent pneumonia`` doubts the pneumonia, not
+the opacity. Denial and doubt reach over a list that ends in ``or``. ``Normal`` organs deny what enlarges them.
 Histories and questions (``history of``, ``evaluate for``) say nothing. Over the whole report present wins
 over doubtful, doubtful over absent. Neighbour: findings (the words).
 """
@@ -14,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from itertools import pairwise
 
-from adapters.report.findings import NO_FINDING, PATTERNS, usual_name
+from adapters.report.findings import NO_FINDING, NORMAL, PATTERNS, usual_name
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n;]+")
 _BOUNDARY = re.compile(
@@ -31,20 +33,30 @@ _ASKED = re.compile(
 )
 _DENIED_BEFORE = re.compile(
     r"\b(?:no|not|without|absent|absence of|negative for|free of|clear of|lack of|neither|nor|rather than|"
-    r"resolved|resolution of|interval clearing of|cleared)\b"
+    r"resolved|resolution of|interval clearing of|cleared|removal of)\b"
 )
 _DENIED_INSIDE = re.compile(r"\b(?:not|no|nor)\b|n't\b")
 _DENIED_AFTER = re.compile(
-    r"\bnot (?:\w+ )?(?:seen|identified|present|evident|visible|visuali[sz]ed|demonstrated|appreciated|observed|noted)"
-    r"|\b(?:has|have|had) (?:\w+ )?(?:resolved|cleared|disappeared)\b|\b(?:is|are) (?:absent|excluded|ruled out)\b"
+    r"\b(?:not|no longer) (?:\w+ )?(?:seen|identified|present|evident|visible|visuali[sz]ed|demonstrated|appreciated"
+    r"|observed|noted)"
+    r"|\b(?:has|have|had) (?:\w+ )?(?:resolved|cleared|disappeared|been removed)\b"
+    r"|\b(?:is|are) (?:\w+ )?(?:absent|excluded|ruled out|unlikely)\b"
+    r"|^\s*: ?(?:none|no|absent|negative)\b"
 )
 _NOT_EXCLUDED = re.compile(
     r"\b(?:cannot|can not|could not|not|difficult to) (?:be )?(?:\w+ )?(?:excluded?|rule out|ruled out)\b"
 )
-_DOUBT = re.compile(
+_DOUBT_BEFORE = re.compile(
     r"\b(?:possib\w+|probabl\w+|likely|may|might|could|suspicious for|suspicion|suspected|suspect|suggest\w*|"
-    r"questionabl\w+|concern\w* for|worrisome|versus|vs|equivocal|differential|perhaps)\b"
+    r"questionabl\w+|question of|concern\w* for|worrisome|versus|vs|equivocal|differential|perhaps|borderline)\b"
 )
+_DOUBT_AFTER = re.compile(
+    r"\b(?:is|are|was|were|also|remains?) (?:\w+ )?(?:possible|probable|likely|suspected|questioned|equivocal)\b"
+    r"|\b(?:may|might|could) (?:also )?be (?:present|there|considered|seen)\b"
+    r"|^[^,]*\b(?:versus|vs)\b"
+)
+_OR_AFTER = re.compile(r"^(?: [\w-]+){0,3}? (?:and/)?or\b")
+_OR_BEFORE = re.compile(r"(?<!\bone )(?<!\d )\bor (?!two|three|more|\d)(?:[\w-]+ ){0,2}$")
 _LISTED = re.compile(r"\b(?:or|nor)\b|\w/\w")
 _PRESENT = re.compile(
     r"\b(?:is|are|a|an|small|mild|moderate|large|marked|left|right|bilateral|new|increased|stable|persistent|patchy|seen)\b"
@@ -80,20 +92,33 @@ def read_report(text: str) -> dict[str, State]:
     ``no finding`` is PRESENT when a text names no finding as present or doubtful, devices apart.
     """
     states = dict.fromkeys(PATTERNS, State.SILENT)
-    for clause in _clauses(text):
-        for name, pattern in PATTERNS.items():
-            for match in pattern.finditer(clause):
-                states[name] = max(states[name], _state(clause, match.start(), match.end()))
+    for sentence in _sentences(text):
+        for name, normal in NORMAL.items():
+            if normal.search(sentence):
+                states[name] = max(states[name], State.ABSENT)
+        for clause in _clauses(sentence):
+            for name, pattern in PATTERNS.items():
+                for match in pattern.finditer(clause):
+                    states[name] = max(states[name], _state(clause, match.start(), match.end()))
     findings = [state for name, state in states.items() if name != "support devices"]
     clear = bool(text.strip()) and max(findings) < State.DOUBTFUL
     return states | {NO_FINDING: State.PRESENT if clear else State.ABSENT}
 
 
-def _clauses(text: str) -> Iterator[str]:
-    for sentence in _SENTENCE.split(text.lower()):
-        plain = _NO_CUE.sub(" ", " ".join(sentence.split()))
-        cuts = [0, *(match.start() for match in _BOUNDARY.finditer(plain)), len(plain)]
-        yield from (plain[start:stop] for start, stop in pairwise(cuts) if stop > start)
+def _sentences(text: str) -> Iterator[str]:
+    """In lower case, single spaces."""
+    yield from (" ".join(sentence.split()) for sentence in split_sentences(text.lower()))
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of ``text`` as they stand, without the blanks around them."""
+    return [stripped for sentence in _SENTENCE.split(text) if (stripped := sentence.strip())]
+
+
+def _clauses(sentence: str) -> Iterator[str]:
+    plain = _NO_CUE.sub(" ", sentence)
+    cuts = [0, *(match.start() for match in _BOUNDARY.finditer(plain)), len(plain)]
+    yield from (plain[start:stop] for start, stop in pairwise(cuts) if stop > start)
 
 
 def _state(clause: str, start: int, stop: int) -> State:
@@ -102,14 +127,17 @@ def _state(clause: str, start: int, stop: int) -> State:
         return State.SILENT
     if _NOT_EXCLUDED.search(clause):
         return State.DOUBTFUL
-    if _DENIED_INSIDE.search(inside) or _DENIED_AFTER.search(after) or _reached_by_denial(clause, start):
+    if _DENIED_INSIDE.search(inside) or _DENIED_AFTER.search(after) or _reached_by(_DENIED_BEFORE, clause, start):
         return State.ABSENT
-    return State.DOUBTFUL if _DOUBT.search(clause) else State.PRESENT
+    one_of_several = _OR_AFTER.search(after) or _OR_BEFORE.search(before)
+    if one_of_several or _DOUBT_BEFORE.search(inside) or _DOUBT_AFTER.search(after):
+        return State.DOUBTFUL
+    return State.DOUBTFUL if _reached_by(_DOUBT_BEFORE, clause, start) else State.PRESENT
 
 
-def _reached_by_denial(clause: str, start: int) -> bool:
-    """Whether a denial before ``start`` still holds there, across the commas in between."""
-    cues = list(_DENIED_BEFORE.finditer(clause, 0, start))
+def _reached_by(cue: re.Pattern[str], clause: str, start: int) -> bool:
+    """Whether a ``cue`` before ``start`` still holds there, across the commas in between."""
+    cues = list(cue.finditer(clause, 0, start))
     if not cues:
         return False
     reach = cues[-1].end()

@@ -1,8 +1,9 @@
-"""A byte-level BPE tokenizer of one's own, trained on the training reports: any text can be written with it."""
+"""Texts to tokens and back: a byte-level BPE tokenizer of one's own, or that of a language model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,6 +14,46 @@ from raydino.errors import UserError
 
 PAD, BOS, EOS = 0, 1, 2
 _SPECIAL = ["<pad>", "<bos>", "<eos>"]
+NOTHING = -100  # fills rows after a text's end; no token, and what cross entropy leaves out by default
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a decoder needs of a tokenizer, its own or another's."""
+
+    start: int
+    end: int
+    ids_of: Callable[[str], list[int]]  # without special tokens
+    text_of: Callable[[list[int]], str]
+
+    @classmethod
+    def own(cls, tokenizer: Tokenizer) -> Vocabulary:
+        """Of a tokenizer that ``train_tokenizer`` made."""
+        return cls(
+            BOS,
+            EOS,
+            lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
+            lambda ids: tokenizer.decode(ids, skip_special_tokens=True),
+        )
+
+    def encode(self, texts: Sequence[str | None], max_tokens: int) -> Tensor:
+        """[N, T] int64: start, text, end, then NOTHING; a longer text is cut at ``max_tokens`` and has no end.
+
+        A missing text is all NOTHING.
+        """
+        rows = []
+        for text in texts:
+            ids = [] if text is None else [self.start, *self.ids_of(text), self.end]
+            rows.append(torch.tensor(ids[:max_tokens], dtype=torch.long))
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=NOTHING)
+
+    def decode(self, tokens: Tensor) -> list[str]:
+        """Texts of [B, T] tokens, each up to its end."""
+        texts = []
+        for row in tokens.tolist():
+            ids = row[: row.index(self.end)] if self.end in row else row
+            texts.append(self.text_of([i for i in ids if i != NOTHING]).strip())
+        return texts
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
@@ -36,24 +77,3 @@ def load_tokenizer(path: Path) -> Tokenizer:
         return Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # the library raises bare Exception for what it cannot read
         raise UserError(f"cannot be read as a tokenizer ({error})", where=path) from None
-
-
-def encode(tokenizer: Tokenizer, texts: Sequence[str | None], max_tokens: int) -> Tensor:
-    """[N, T] int64: bos, text, eos, then pad; a longer text is cut at ``max_tokens`` and has no eos.
-
-    A missing text is all pad.
-    """
-    rows = []
-    for text in texts:
-        ids = [] if text is None else [BOS, *tokenizer.encode(text, add_special_tokens=False).ids, EOS]
-        rows.append(torch.tensor(ids[:max_tokens], dtype=torch.long))
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-
-
-def decode(tokenizer: Tokenizer, tokens: Tensor) -> list[str]:
-    """Texts of [B, T] tokens, each up to its eos."""
-    texts = []
-    for row in tokens.tolist():
-        ids = row[: row.index(EOS)] if EOS in row else row
-        texts.append(tokenizer.decode(ids, skip_special_tokens=True).strip())
-    return texts

@@ -52,7 +52,8 @@ TABLES = {
         "predictions",
         (*_IDENTITY, Column("text", "string"), Column("reference", "string", nullable=True)),
         # a pair for each finding of the dataset that the labeller knows: mention_<finding> is 1 / 0 in the
-        # generated text, target_<finding> 1 / 0 / null = unknown in the dataset's labels
+        # generated text, target_<finding> 1 / 0 / null = unknown in the dataset's labels; n_contradictions where
+        # they stand beside a classifier's, with the flagged sentences in contradictions.parquet
         others="float",
     ),
 }

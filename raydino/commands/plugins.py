@@ -17,6 +17,7 @@ _REGISTRIES = (
     "raydino.nn.attention:ATTENTION_BACKENDS",
     "raydino.tracking:TRACKERS",
     "adapters.registry:ADAPTERS",
+    "adapters.report.scorers:SCORERS",
     "bias_audit.axes:AXES",
     "bias_audit.metrics:METRICS",
 )

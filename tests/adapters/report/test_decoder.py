@@ -7,7 +7,7 @@ import torch
 from adapters.batches import FilmFeatures
 from adapters.report.decoder import DecoderConfig, ReportDecoder
 from adapters.report.labeller import Labeller
-from adapters.report.tokenizer import BOS, PAD, decode
+from adapters.report.tokenizer import BOS, NOTHING
 from raydino.artifacts.dataset import Dataset
 from raydino.config import parse_config
 from raydino.encoder import Encoder, EncoderOutput
@@ -39,12 +39,12 @@ def test_the_loss_is_transformers_own_on_text_plus_that_of_the_findings(
         for row in range(4):
             one = EncoderOutput(*(t[row : row + 1] for t in output))
             mentioned, words = target[row, :n_labels], target[row, n_labels:]
-            text = words[words != PAD][None]
-            prefix = adapter.prefix(one)
-            embedded = torch.cat([prefix, adapter.decoder.get_input_embeddings()(text)], dim=1)
+            text = words[words != NOTHING][None]
+            prefix = adapter.film(one)[0]
+            embedded = torch.cat([prefix, adapter.language_model.get_input_embeddings()(text)], dim=1)
             silent = torch.full((1, prefix.shape[1] + 1), -100)  # prefix and bos are given, not foretold
             labels = torch.cat([silent, text[:, 1:]], dim=1)
-            expected = adapter.decoder(inputs_embeds=embedded, labels=labels).loss
+            expected = adapter.language_model(inputs_embeds=embedded, labels=labels).loss
             probability = adapter(one, text)[1].sigmoid()[0]
             expected = expected - torch.where(mentioned == 1, probability, 1 - probability).log().mean()
             torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-5)
@@ -58,7 +58,7 @@ def test_targets_are_what_the_report_mentions_and_its_tokens(
     target = adapter.targets(dataset, [dataset.sample_ids()[0], without])
     mentions = Labeller(adapter.labels).mentions(dataset.reports["text"].iloc[0])
     assert target[0, : len(adapter.labels)].tolist() == [mentions[label] for label in adapter.labels]
-    assert decode(adapter.tokenizer, target[:1, len(adapter.labels) + 1 :]) == [dataset.reports["text"].iloc[0]]
+    assert adapter.vocabulary.decode(target[:1, len(adapter.labels) + 1 :]) == [dataset.reports["text"].iloc[0]]
     assert adapter.known(target).tolist() == [True, False]
 
 
@@ -80,9 +80,9 @@ def test_seeing_depends_on_the_film_and_blind_does_not(
 ) -> None:
     _, output = _films(features, dataset, 6)
     seeing = _begin(report_values, encoder, dataset)
-    assert float(seeing.prefix(output).detach().std(dim=0).max()) > 1e-3
+    assert float(seeing.film(output)[0].detach().std(dim=0).max()) > 1e-3
     blind = _begin(report_values, encoder, dataset, blind=True)
-    assert float(blind.prefix(output).detach().std(dim=0).max()) == 0
+    assert float(blind.film(output)[0].detach().std(dim=0).max()) == 0
     assert len(set(blind.write(output))) == 1
 
 
@@ -95,16 +95,26 @@ def test_greedy_writing_takes_the_likeliest_token_each_time(
     with torch.no_grad():
         for _ in range(8):
             tokens = torch.cat([tokens, adapter(output, tokens)[0][:, -1].argmax(-1, keepdim=True)], dim=1)
-    assert adapter.write(output) == decode(adapter.tokenizer, tokens[:, 1:])
+    assert adapter.write(output) == adapter.vocabulary.decode(tokens[:, 1:])
 
 
-def test_batches_do_not_change_what_is_written(
-    report_values: dict[str, Any], encoder: Encoder, dataset: Dataset, features: Features
+@pytest.mark.parametrize(
+    "generation",
+    [
+        {"method": "greedy", "repetition_penalty": 1.3, "no_repeat_ngram": 2},
+        {"method": "beam", "n_beams": 2},
+        {"method": "sample", "temperature": 0.9, "top_p": 0.9, "seed": 3},
+    ],
+    ids=lambda generation: str(generation["method"]),
+)
+def test_batches_and_their_order_do_not_change_what_is_written(
+    generation: dict[str, Any], report_values: dict[str, Any], encoder: Encoder, dataset: Dataset, features: Features
 ) -> None:
-    adapter = _begin(report_values, encoder, dataset, n_beams=2, max_tokens=10)
+    adapter = _begin(report_values, encoder, dataset, generation=generation, max_tokens=10)
     _, output = _films(features, dataset, 5)
     alone = [adapter.write(EncoderOutput(*(t[i : i + 1] for t in output)))[0] for i in range(5)]
     assert adapter.write(output) == alone
+    assert adapter.write(EncoderOutput(*(t.flip(0) for t in output))) == alone[::-1]
 
 
 def test_a_width_that_heads_cannot_share_is_refused(report_values: dict[str, Any]) -> None:
