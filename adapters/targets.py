@@ -5,9 +5,10 @@ Unknown stays unknown: NaN in labels, ``UNKNOWN`` in masks, an empty row in text
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -17,6 +18,9 @@ from torch import Tensor
 from raydino.artifacts.dataset import Dataset
 from raydino.errors import UserError
 from raydino.tracking import track
+
+if TYPE_CHECKING:
+    from adapters.base import CommonRecipe
 
 UNKNOWN = 255
 
@@ -35,6 +39,22 @@ def films_of(dataset: Dataset, split: str, views: Sequence[str]) -> list[str]:
             f"its {split} split holds no film of the views {', '.join(views)} (it holds {found})", where=dataset.path
         )
     return chosen
+
+
+def teaching_films(dataset: Dataset, split: str, recipe: CommonRecipe) -> list[str]:
+    """``films_of`` the recipe's views; of train those of its share of the patients.
+
+    The share is taken from one order of all patients that the seed alone decides, so that a smaller share lies
+    within a larger one; at least one patient is taken.
+    """
+    ids = films_of(dataset, split, recipe.views)
+    if split != "train" or recipe.train_share == 1:
+        return ids
+    patient = dataset.accepted.loc[ids, "patient_id"]
+    patients = np.unique(patient.to_numpy(dtype=str))
+    order = np.random.default_rng(recipe.seed).permutation(len(patients))
+    chosen = patients[order[: math.ceil(recipe.train_share * len(patients))]]
+    return list(patient.index[patient.isin(chosen)])
 
 
 def chosen_names(
