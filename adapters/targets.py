@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adapters.attributes import Attribute
 from raydino.artifacts.dataset import Dataset
 from raydino.errors import UserError
 from raydino.tracking import track
@@ -73,10 +74,25 @@ def chosen_names(
     return list(asked)
 
 
+def chosen_labels(asked: Sequence[str] | Literal["all"], dataset: Dataset) -> list[str]:
+    """Labels of the dataset's label set (all of them for ``all``), and questions to its columns (``attributes``)."""
+    if asked == "all":
+        return chosen_names("all", dataset.label_names, what="labels", dataset=dataset)
+    findings = [name for name in asked if name in dataset.label_names or Attribute.of(name) is None]
+    if findings:
+        chosen_names(findings, dataset.label_names, what="labels", dataset=dataset)
+    return list(asked)
+
+
 def label_targets(dataset: Dataset, sample_ids: Sequence[str], labels: Sequence[str]) -> Tensor:
     """[N, L] float32: 1 present, 0 absent, NaN unknown; a label that the dataset lacks is unknown throughout."""
     frame = dataset.labels.reindex(index=list(sample_ids), columns=list(labels))
-    return torch.from_numpy(frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True))
+    values = frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
+    for column, label in enumerate(labels):
+        attribute = None if label in dataset.label_names else Attribute.of(label)
+        if attribute:
+            values[:, column] = attribute.answers(dataset, sample_ids)
+    return torch.from_numpy(values)
 
 
 def mask_targets(dataset: Dataset, sample_ids: Sequence[str], structures: Sequence[str], size: int) -> Tensor:
