@@ -43,6 +43,7 @@ class CommonRecipe(Config):
     seed: int = Field(ge=0)
     views: tuple[View, ...] = Field(min_length=1)  # films of these views are fitted and predicted
     train_share: float = Field(default=1.0, gt=0, le=1)  # of the training patients; a smaller share is within a larger
+    only: tuple[str, ...] = ()  # questions to columns (``sex=F``, ``age>=50``): films fitted on answer yes to each
     blocks: Blocks = LAST  # of the encoder, counted from the end, whose tokens the head sees side by side
 
     @field_validator("blocks")

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adapters.attributes import Attribute
 from raydino.artifacts.dataset import Dataset
 from raydino.errors import UserError
 from raydino.tracking import track
@@ -43,12 +42,21 @@ def films_of(dataset: Dataset, split: str, views: Sequence[str]) -> list[str]:
 
 
 def teaching_films(dataset: Dataset, split: str, recipe: CommonRecipe) -> list[str]:
-    """``films_of`` the recipe's views; of train those of its share of the patients.
+    """``films_of`` the recipe's views that answer yes to all it asks by ``only``; of train those of its share of the
+    patients.
 
     The share is taken from one order of all patients that the seed alone decides, so that a smaller share lies
-    within a larger one; at least one patient is taken.
+    within a larger one; at least one patient is taken. Raises UserError where no film answers yes, or a question cannot
+    be asked.
     """
     ids = films_of(dataset, split, recipe.views)
+    for question in recipe.only:
+        asked = Attribute.of(question)
+        if asked is None:
+            raise UserError(f"only: {question!r} is no question to a column", remedy="such as sex=F, site=A, age>=50")
+        ids = [s for s, answer in zip(ids, asked.answers(dataset, ids), strict=True) if answer == 1]
+        if not ids:
+            raise UserError(f"its {split} split holds no film of {question}", where=dataset.path)
     if split != "train" or recipe.train_share == 1:
         return ids
     patient = dataset.accepted.loc[ids, "patient_id"]

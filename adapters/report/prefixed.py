@@ -23,7 +23,7 @@ from adapters.report.labeller import Labeller
 from adapters.report.scorers import require_scorers
 from adapters.report.sections import chosen_text
 from adapters.report.tokenizer import NOTHING, Vocabulary
-from adapters.targets import films_of, texts_of
+from adapters.targets import teaching_films, texts_of
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
 from raydino.errors import UserError
@@ -130,7 +130,7 @@ def require_texts(dataset: Dataset, recipe: ReportRecipe) -> list[str]:
     """
     require_scorers(recipe.scorers)
     found = {
-        split: [text for text in chosen_texts(dataset, films_of(dataset, split, recipe.views), recipe) if text]
+        split: [text for text in chosen_texts(dataset, teaching_films(dataset, split, recipe), recipe) if text]
         for split in ("train", "val")
     }
     for split, texts in found.items():

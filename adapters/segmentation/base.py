@@ -24,7 +24,7 @@ from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_c
 from adapters.batches import BATCH, FilmFeatures
 from adapters.metrics import mean_of
 from adapters.segmentation.metrics import MaskMetrics, mask_metrics
-from adapters.targets import UNKNOWN, chosen_names, films_of, mask_targets
+from adapters.targets import UNKNOWN, chosen_names, mask_targets, teaching_films
 from adapters.thresholds import best_dice
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
@@ -69,7 +69,7 @@ class SegmentationAdapter(Adapter):
         asked = chosen_names(config.recipe.structures, dataset.structures, what="masks", dataset=dataset)
         left_out: dict[str, str] = {}
         for split in ("train", "val"):
-            ids = films_of(dataset, split, config.recipe.views)
+            ids = teaching_films(dataset, split, config.recipe)
             for structure in asked:
                 if not any(dataset.mask_path(structure, sample_id).is_file() for sample_id in ids):
                     left_out.setdefault(structure, f"left out: {split} holds no mask of it")

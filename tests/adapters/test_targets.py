@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.targets import UNKNOWN, chosen_names, films_of, label_targets, mask_targets, texts_of
+from adapters.base import CommonRecipe
+from adapters.targets import (
+    UNKNOWN,
+    chosen_names,
+    films_of,
+    label_targets,
+    mask_targets,
+    teaching_films,
+    texts_of,
+)
 from raydino.artifacts.dataset import Dataset
 from raydino.errors import UserError
 
@@ -52,3 +61,18 @@ def test_a_name_that_is_not_there_is_one_line_with_the_nearest(dataset: Dataset)
         chosen_names(["Nodul"], dataset.label_names, what="labels", dataset=dataset)
     with pytest.raises(UserError, match="holds no masks"):
         chosen_names("all", (), what="masks", dataset=dataset)
+
+
+def test_only_films_that_answer_yes_teach(dataset: Dataset) -> None:
+    recipe = CommonRecipe(seed=0, views=("PA", "AP", "LATERAL", "UNKNOWN"), only=("sex=F", "age>=40"))
+    people = dataset.demographics
+    ids = teaching_films(dataset, "train", recipe)
+    wanted = people.index[(people["sex"] == "F") & (people["age_years"] >= 40)]
+    assert set(ids) == set(wanted) & set(dataset.sample_ids("train"))
+    for only, message in (
+        (("shoe=40",), "cannot be asked"),
+        (("women",), "is no question"),
+        (("sex=X",), "no film of"),
+    ):
+        with pytest.raises(UserError, match=message):
+            teaching_films(dataset, "train", recipe.model_copy(update={"only": only}))
