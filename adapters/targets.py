@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adapters.attributes import Attribute
 from raydino.artifacts.dataset import Dataset
 from raydino.errors import UserError
 from raydino.tracking import track
