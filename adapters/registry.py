@@ -11,6 +11,8 @@ ADAPTERS = Registry(
         "classification_linear": "adapters.classification.linear:LinearClassifier",
         "segmentation_linear": "adapters.segmentation.linear:LinearSegmenter",
         "segmentation_conv": "adapters.segmentation.conv:ConvSegmenter",
+        "segmentation_upernet": "adapters.segmentation.upernet:UPerNetSegmenter",
+        "regression_linear": "adapters.regression.linear:LinearRegressor",
         "report_decoder": "adapters.report.decoder:ReportDecoder",
     },
 )

@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss
 from pydantic import Field
 from torch import Tensor
 
 from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_columns
 from adapters.batches import BATCH, FilmFeatures
 from adapters.metrics import mean_of
+from adapters.segmentation.losses import MaskLoss, mask_losses
 from adapters.segmentation.metrics import MaskMetrics, mask_metrics
 from adapters.targets import UNKNOWN, chosen_names, films_of, mask_targets
 from adapters.thresholds import best_dice
@@ -37,6 +37,7 @@ class SegmentationRecipe(Recipe):
 
     structures: tuple[str, ...] | Literal["all"]
     mask_size: int = Field(gt=0)
+    loss: MaskLoss = MaskLoss()
 
 
 class SegmentationConfig(AdapterConfig):
@@ -60,10 +61,6 @@ class SegmentationAdapter(Adapter):
     config_model: ClassVar[type[AdapterConfig]] = SegmentationConfig
     config: SegmentationConfig
 
-    def __init__(self, config: SegmentationConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
-        super().__init__(config, spec, labels)
-        self._dice_loss = DiceLoss(sigmoid=True, reduction="none")
-
     @classmethod
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
         asked = chosen_names(config.recipe.structures, dataset.structures, what="masks", dataset=dataset)
@@ -84,7 +81,7 @@ class SegmentationAdapter(Adapter):
 
     @abstractmethod
     def low_logits(self, patches: Tensor) -> Tensor:
-        """Patch tokens [B, D, h, w] → logits [B, S, …] at any resolution."""
+        """Patch tokens [B, ``width``, h, w] → logits [B, S, …] at any resolution."""
 
     def forward(self, output: EncoderOutput) -> Tensor:
         """[B, S, mask_size, mask_size] logits."""
@@ -99,14 +96,11 @@ class SegmentationAdapter(Adapter):
         return (targets[..., 0, 0] != UNKNOWN).any(dim=1)
 
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """Soft Dice + binary cross-entropy of each known mask, averaged over a film's known structures."""
-        logits = self(output).flatten(0, 1)[:, None]
-        truth = target.flatten(0, 1)[:, None]
-        known = (truth[:, 0, 0, 0] != UNKNOWN).view(target.shape[:2])
-        truth = torch.where(truth == UNKNOWN, 0, truth).float()
-        dice = self._dice_loss(logits, truth).flatten()
-        entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
-        each = (dice + entropy).view(known.shape) * known
+        """The recipe's loss of each known mask, averaged over a film's known structures."""
+        known = target[..., 0, 0] != UNKNOWN
+        truth = torch.where(target == UNKNOWN, 0, target).float()
+        each = mask_losses(self(output).flatten(0, 1), truth.flatten(0, 1), self.config.recipe.loss)
+        each = each.view(known.shape) * known
         return (each.sum(dim=1) / known.sum(dim=1).clamp(min=1))[:, None]
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
