@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from adapters import dense_commands
+
 adapt = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Fit a light head on a frozen encoder, and predict with it: findings, masks, reports.",
+    help="Fit a light head on a frozen encoder, and predict with it: findings, masks, measurements, reports.",
 )
 
 
@@ -107,3 +109,6 @@ def predict_(
         metrics = predict(fitted, frozen, dataset, split.value, directory, cached)
     print_metrics(metrics, title=f"{fitted.config.kind}, {split.value}")
     typer.echo(f"predictions: {out}")
+
+
+adapt.command("cardiothoracic")(dense_commands.cardiothoracic)

@@ -7,8 +7,7 @@ kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -45,12 +44,6 @@ class LinearRegressor(RegressionAdapter):
         super().__init__(config, spec, labels)
         self.heads = LinearHeads(readout_width(config.recipe.readout, self.width), len(labels), config.recipe.l2)
 
-    @classmethod
-    def restore(cls, config: Any, spec: EncoderSpec, labels: Sequence[str], directory: Path) -> Self:
-        adapter = cls(config, spec, labels)
-        adapter.keep(0)
-        return adapter
-
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         super().observe(films, targets)
         self.heads.observe(readout(output, self.config.recipe.readout) for _, output in films.batches())
@@ -63,3 +56,5 @@ class LinearRegressor(RegressionAdapter):
 
     def keep(self, head: int) -> None:
         self.heads.keep(head)
+        recipe = self.config.recipe.model_copy(update={"l2": self.heads.l2})  # the bundle tells what was kept
+        self.config = self.config.model_copy(update={"recipe": recipe})

@@ -31,10 +31,10 @@ class Cardiothoracic(NamedTuple):
 
 def cardiothoracic_ratio(lungs: Mask | None, heart: Mask | None) -> Cardiothoracic:
     """Both masks [rows, cols] of one frontal film; ``lungs`` covers both lungs. None: there is no such mask."""
-    for name, mask in (("lungs", lungs), ("heart", heart)):
-        if mask is None or not mask.any():
-            return Cardiothoracic(None, 0, 0, f"no mask of the {name}")
-    assert lungs is not None and heart is not None  # said above
+    if lungs is None or not lungs.any():
+        return Cardiothoracic(None, 0, 0, "no mask of the lungs")
+    if heart is None or not heart.any():
+        return Cardiothoracic(None, 0, 0, "no mask of the heart")
     lungs, heart = without_specks(lungs), without_specks(heart)
     (left, right), (first, last) = _extent(lungs), _extent(heart)
     widths = last - first + 1, right - left + 1
