@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters import dense_commands
+
+if TYPE_CHECKING:
+    from adapters.segmentation.dense import Windows
 
 adapt = typer.Typer(
     no_args_is_help=True,
@@ -80,6 +83,11 @@ def predict_(
     out: Annotated[Path, typer.Option(help="Directory of the predictions artifact to write.")],
     split: Annotated[Split, typer.Option(help="Which split to predict.")] = Split.test,
     features: Cached = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Masks from sliding windows over films of these sides in windows: 1,1.5,2. Encodes live."),
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="Of neighbouring windows, 0 to below 1.")] = 0.5,
     overwrite: Overwrite = False,
 ) -> None:
     """Predict every film of a split and compare with what the dataset knows.
@@ -103,12 +111,30 @@ def predict_(
         "encoder": frozen.spec.fingerprint,
         "dataset": dataset.header.fingerprint,
     }
-    settings = {"task": fitted.task, "kind": fitted.config.kind, "split": split.value}
+    windows = _windows(scales, overlap, features)
+    settings: dict[str, Any] = {"task": fitted.task, "kind": fitted.config.kind, "split": split.value}
+    if windows:
+        settings |= {"scales": list(windows.scales), "overlap": windows.overlap}
     with creating(out, PREDICTIONS, config=settings, inputs=inputs, overwrite=overwrite) as directory:
         cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
-        metrics = predict(fitted, frozen, dataset, split.value, directory, cached)
+        metrics = predict(fitted, frozen, dataset, split.value, directory, cached, windows)
     print_metrics(metrics, title=f"{fitted.config.kind}, {split.value}")
     typer.echo(f"predictions: {out}")
+
+
+def _windows(scales: str | None, overlap: float, features: Path | None) -> Windows | None:
+    """Raises UserError."""
+    from adapters.segmentation.dense import Windows
+    from raydino.errors import UserError
+
+    if scales is None:
+        return None
+    if features:
+        raise UserError("--scales encodes windows, which --features does not hold", remedy="leave one of them out")
+    try:
+        return Windows(tuple(float(word) for word in scales.split(",")), overlap)
+    except ValueError:
+        raise UserError(f"--scales {scales!r}", remedy="numbers from 1 upwards, such as 1,1.5,2") from None
 
 
 adapt.command("cardiothoracic")(dense_commands.cardiothoracic)

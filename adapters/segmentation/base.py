@@ -6,7 +6,7 @@ Each structure is a sigmoid channel of its own. A structure that is unknown on a
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_columns
-from adapters.batches import BATCH, FilmFeatures
+from adapters.batches import FilmFeatures
 from adapters.metrics import mean_of
 from adapters.segmentation.losses import MaskLoss, mask_losses
 from adapters.segmentation.metrics import MaskMetrics, mask_metrics
@@ -120,20 +120,33 @@ class SegmentationAdapter(Adapter):
         return Masks(logits, probability, probability >= thresholds[:, None, None])
 
     def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
-        """Figures of each film and structure at the stored film's size; masks as PNG where asked."""
-        identity = identity_columns(dataset, films.sample_ids, self.task)
+        maps = ((positions, self._probability(output)) for positions, output in films.batches())
+        return self.compare(dataset, films.sample_ids, maps, masks_to)
+
+    def compare(
+        self,
+        dataset: Dataset,
+        sample_ids: Sequence[str],
+        maps: Iterable[tuple[Tensor, Tensor]],
+        masks_to: Path | None = None,
+    ) -> Evaluation:
+        """Figures of each film and structure at the stored film's size; masks as PNG where asked.
+
+        ``maps``: (positions [B] in ``sample_ids``, probability [B, S, side, side] of the whole film), in order.
+        """
+        identity = identity_columns(dataset, sample_ids, self.task)
         parts: dict[str, list[MaskMetrics | None]] = {structure: [] for structure in self.labels}
         if masks_to:
             for structure in self.labels:
                 (masks_to / structure).mkdir(parents=True)
-        for positions, output in track(films.batches(), "comparing masks", total=-(-len(films) // BATCH)):
-            for position, film in zip(positions.tolist(), self._probability(output).numpy(), strict=True):
-                sample_id = films.sample_ids[position]
-                for structure, probability in zip(self.labels, film, strict=True):
-                    mask = self.at_film_size(probability, structure, dataset, sample_id)
-                    parts[structure].append(_compared(mask, structure, dataset, sample_id))
-                    if masks_to:
-                        cv2.imwrite(str(masks_to / structure / f"{sample_id}.png"), mask.astype(np.uint8) * 255)
+        flat = ((int(p), film) for positions, batch in maps for p, film in zip(positions, batch.numpy(), strict=True))
+        for position, film in track(flat, "comparing masks", total=len(sample_ids)):
+            sample_id = sample_ids[position]
+            for structure, probability in zip(self.labels, film, strict=True):
+                mask = self.at_film_size(probability, structure, dataset, sample_id)
+                parts[structure].append(_compared(mask, structure, dataset, sample_id))
+                if masks_to:
+                    cv2.imwrite(str(masks_to / structure / f"{sample_id}.png"), mask.astype(np.uint8) * 255)
         tables = [
             pd.concat([identity.assign(label=s, threshold=self.thresholds[s]), _frame(figures)], axis=1)
             for s, figures in parts.items()
@@ -149,7 +162,7 @@ class SegmentationAdapter(Adapter):
     def at_film_size(
         self, probability: npt.NDArray[np.float32], structure: str, dataset: Dataset, sample_id: str
     ) -> npt.NDArray[np.bool_]:
-        """The decision [rows, cols] of the stored film from the probability [mask_size, mask_size]."""
+        """The decision [rows, cols] of the stored film from its probability [side, side]."""
         rows, cols = (int(v) for v in dataset.accepted.loc[sample_id, ["rows", "cols"]].to_list())
         resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
         return np.asarray(resized >= cast(float, self.thresholds[structure]))  # masks always have one
