@@ -138,3 +138,4 @@ def _windows(scales: str | None, overlap: float, features: Path | None) -> Windo
 
 
 adapt.command("cardiothoracic")(dense_commands.cardiothoracic)
+adapt.command("explain")(dense_commands.explain)

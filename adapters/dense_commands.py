@@ -39,3 +39,40 @@ def cardiothoracic(
         write_json(directory / "metrics.json", metrics)
     print_metrics(metrics, title=f"cardiothoracic ratio of masks, {split}")
     typer.echo(f"predictions: {out}")
+
+
+def explain(
+    adapter: Annotated[Path, typer.Argument(help="Adapter bundle from raydino adapt fit.")],
+    encoder: Annotated[Path, typer.Option("--encoder", help="Encoder artifact, or a run (its newest encoder).")],
+    data: Annotated[Path, typer.Option("--data", help="Dataset artifact, of the encoder's pixel recipe.")],
+    sample: Annotated[list[str], typer.Option("--sample", help="A film's sample_id; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; made where it is not there.")],
+    side: Annotated[int, typer.Option(min=1, help="Of the hidden squares, in patches.")] = 3,
+) -> None:
+    """Draw what the encoder looks at (rollout), how it parts a film (patches), and what each score relies on.
+
+    Over the score's pictures: red where the score falls when the place is hidden, blue where it rises.
+
+    Example: raydino adapt explain findings/ --encoder RUN --data DATASET --sample 0a1b2c --out pictures/
+    """
+    from adapters.bundle import load_adapter
+    from adapters.pictures.explain import draw
+    from raydino.artifacts.dataset import Dataset
+    from raydino.encoder import Encoder
+    from raydino.errors import UserError
+    from raydino.train.precision import pick_device
+
+    dataset, frozen = Dataset.open(data), Encoder.load(encoder)
+    frozen.spec.require_same_pixels(dataset)
+    fitted = load_adapter(adapter, frozen.spec)
+    device = pick_device(fitted.config.runtime.device)
+    unknown = [one for one in sample if one not in dataset.accepted.index]
+    if unknown:
+        raise UserError(f"holds no accepted film {unknown[0]!r}", where=data, remedy="raydino inspect names some films")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot be made ({error.strerror})", where=out) from None
+    for sample_id in sample:
+        for path in draw(fitted.to(device), frozen.to(device), dataset, sample_id, out, side):
+            typer.echo(str(path))

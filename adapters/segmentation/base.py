@@ -154,8 +154,8 @@ class SegmentationAdapter(Adapter):
         per_label, notes = {}, {}
         for structure, figures in parts.items():
             per_label[structure] = _summary(figures)
-            if not per_label[structure]["n_reference"]:
-                notes[structure] = "undefined: no film has a reference mask"
+            if reason := _undefined(figures):
+                notes[structure] = reason
         overall = {name: mean_of(row[name] for row in per_label.values()) for name in MaskMetrics._fields}
         return Evaluation(pd.concat(tables, ignore_index=True), per_label, overall, overall["dice"], notes)
 
@@ -183,6 +183,17 @@ def _compared(mask: npt.NDArray[np.bool_], structure: str, dataset: Dataset, sam
 def _frame(figures: list[MaskMetrics | None]) -> pd.DataFrame:
     empty = MaskMetrics(*[float("nan")] * 4)
     return pd.DataFrame([f or empty for f in figures], columns=MaskMetrics._fields, dtype=float)
+
+
+def _undefined(figures: list[MaskMetrics | None]) -> str | None:
+    """Why some figure is missing, or None when each film with a reference has all."""
+    known = [f for f in figures if f is not None]
+    if not known:
+        return "undefined: no film has a reference mask"
+    n_without = sum(f.hd95_mm is None for f in known)
+    if not n_without:
+        return None
+    return f"no distances on {n_without} of {len(known)} films: their spacing is unknown or one mask is empty"
 
 
 def _summary(figures: list[MaskMetrics | None]) -> dict[str, float | None]:
