@@ -18,6 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -26,7 +27,8 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from adapters.batches import FilmFeatures
+from adapters.batches import FilmFeatures, Split
+from adapters.descent import descend
 from raydino.artifacts.dataset import Dataset
 from raydino.config import Config
 from raydino.encoder import LAST, Blocks, EncoderOutput, EncoderSpec
@@ -35,16 +37,12 @@ from raydino.errors import UserError
 View = Literal["PA", "AP", "LATERAL", "UNKNOWN"]
 
 
-class Recipe(Config):
-    """What every adapter's recipe holds; a head's own recipe adds to it."""
+class CommonRecipe(Config):
+    """What every adapter's recipe holds, however it is fitted."""
 
     seed: int = Field(ge=0)
     views: tuple[View, ...] = Field(min_length=1)  # films of these views are fitted and predicted
-    epochs: int = Field(gt=0)  # at most; the best epoch on validation is kept
-    patience: int = Field(gt=0)  # epochs without a better validation loss before fitting stops
-    batch_size: int = Field(gt=0)
-    learning_rate: float = Field(gt=0)  # peak, after a linear warm-up over a tenth of the steps; then cosine to 0
-    weight_decay: float = Field(ge=0)  # AdamW's, on matrices only
+    train_share: float = Field(default=1.0, gt=0, le=1)  # of the training patients; a smaller share is within a larger
     blocks: Blocks = LAST  # of the encoder, counted from the end, whose tokens the head sees side by side
 
     @field_validator("blocks")
@@ -53,6 +51,16 @@ class Recipe(Config):
         if not blocks or max(blocks) >= 0 or list(blocks) != sorted(set(blocks)):
             raise ValueError("blocks are counted from the end and rise: [-4, -3, -2, -1], or [-1] for the last alone")
         return blocks
+
+
+class Recipe(CommonRecipe):
+    """The recipe of an adapter that is fitted by gradient descent (``descent``); a head's own recipe adds to it."""
+
+    epochs: int = Field(gt=0)  # at most; the best epoch on validation is kept
+    patience: int = Field(gt=0)  # epochs without a better validation loss before fitting stops
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)  # peak, after a linear warm-up over a tenth of the steps; then cosine to 0
+    weight_decay: float = Field(ge=0)  # AdamW's, on matrices only
 
 
 class Runtime(Config):
@@ -65,7 +73,7 @@ class AdapterConfig(Config):
     """The frame of every adapter's config file."""
 
     kind: str
-    recipe: Recipe
+    recipe: CommonRecipe
     runtime: Runtime = Runtime()
 
 
@@ -78,6 +86,9 @@ class Evaluation:
     overall: dict[str, float | None]  # macro means
     headline: float | None  # the one of them that sums the task up: AUROC, Dice, F1
     notes: dict[str, str] = field(default_factory=dict)  # label: why a figure is undefined
+    per_patient: dict[str, dict[str, float | None]] = field(
+        default_factory=dict
+    )  # by label, films of one patient as one
 
     def metrics(self, *, task: str, split: str) -> dict[str, Any]:
         """The content of ``metrics.json``."""
@@ -86,6 +97,7 @@ class Evaluation:
             "split": split,
             "n_films": int(self.table["sample_id"].nunique()),
             "per_label": self.per_label,
+            "per_patient": self.per_patient,
             "overall": self.overall,
             "headline": self.headline,
             "notes": self.notes,
@@ -108,6 +120,7 @@ class Adapter(nn.Module, ABC):
         self.spec = spec
         self.labels = tuple(labels)
         self.thresholds: dict[str, float | None] = {}  # None: no operating point
+        self.calibration: dict[str, dict[str, Any]] = {}  # label: how its logits become probabilities, as plain JSON
         self.left_out: dict[str, str] = {}  # label of the dataset: why it is not fitted
 
     @classmethod
@@ -138,12 +151,19 @@ class Adapter(nn.Module, ABC):
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
         """[B, H] the loss of each film under each candidate head; unknown targets add nothing."""
 
+    def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
+        """Fit in place, end in evaluation mode, and tell what ``metrics.json`` should say of how it went.
+
+        Gradient descent on ``loss`` + ``penalty``; a head that is solved as a whole does so here instead.
+        """
+        return descend(self, train, val, generator)
+
     def penalty(self) -> Tensor:
         """[H] or scalar: what is added to the mean loss in training, not in validation."""
         return torch.zeros(())
 
     def keep(self, head: int) -> None:
-        """Keep candidate ``head`` and drop the others."""
+        """Keep candidate ``head`` and drop the others, in ``config`` too: the bundle tells what was kept."""
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
         """Set ``thresholds`` on the validation films."""
@@ -164,7 +184,7 @@ class Adapter(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
 
     def require_films(self, output: EncoderOutput) -> None:
         """Raise UserError on an empty batch or on tokens of another width."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -50,3 +51,11 @@ class FilmFeatures:
         """(positions [B], output) in order."""
         for films in torch.arange(len(self)).split(size):
             yield films, self.read(films)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The films of one split that teach something, with their targets in the same order."""
+
+    films: FilmFeatures
+    targets: Tensor

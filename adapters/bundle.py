@@ -25,6 +25,7 @@ def write_bundle(directory: Path, adapter: Adapter, metrics: dict[str, Any]) -> 
         config=adapter.config.resolved(),
         labels=adapter.labels,
         thresholds=adapter.thresholds,
+        calibration=adapter.calibration,
         encoder=adapter.spec.fingerprint,
         pixels=adapter.spec.pixels,
     )
@@ -49,6 +50,9 @@ def load_adapter(path: str | Path, spec: EncoderSpec) -> Adapter:
         )
     if card.pixels != spec.pixels:
         raise UserError("fitted on films of another pixel recipe than the encoder's", where=path)
+    lacking = [label for label in card.labels if card.thresholds and label not in card.thresholds]
+    if lacking:
+        raise UserError(f"its card has no threshold for the label {lacking[0]!r}", where=path / "adapter.json")
     cls: type[Adapter] = ADAPTERS.get(card.kind)
     config = parse_config(card.config, cls.config_model, where=path / "adapter.json")
     adapter = cls.restore(config, spec, card.labels, path)
@@ -57,5 +61,5 @@ def load_adapter(path: str | Path, spec: EncoderSpec) -> Adapter:
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"its weights do not fit its config ({reason})", where=path) from None
-    adapter.thresholds = dict(card.thresholds)
+    adapter.thresholds, adapter.calibration = dict(card.thresholds), dict(card.calibration)
     return adapter.eval()

@@ -69,6 +69,25 @@ def auroc(target: Floats, score: Floats) -> float | None:
     return float(roc_auc_score(target[known], score[known]))
 
 
+def brier(target: Floats, probability: Floats) -> float | None:
+    """Mean squared difference of probability and truth over films whose target is known; None without one."""
+    known = np.isfinite(target)
+    return float(np.mean((probability[known] - target[known]) ** 2)) if known.any() else None
+
+
+def expected_calibration_error(target: Floats, probability: Floats, *, n_bins: int = 10) -> float | None:
+    """Mean over films of |mean probability - share of positives| in the film's bin (Naeini 2015); None without one.
+
+    Bins of equal width with their upper ends, as in the audit and in scikit-learn's calibration_curve.
+    """
+    known = np.isfinite(target)
+    if not known.any():
+        return None
+    place = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], probability[known], side="left")
+    off = np.bincount(place, probability[known] - target[known], minlength=n_bins)
+    return float(np.abs(off).sum() / known.sum())
+
+
 def one_class_reason(target: Floats) -> str | None:
     """Why a figure that needs both classes is undefined, or None when it is defined."""
     n_positive, n_negative = int((target == 1).sum()), int((target == 0).sum())

@@ -9,6 +9,11 @@ ADAPTERS = Registry(
     "raydino.adapters",
     {
         "classification_linear": "adapters.classification.linear:LinearClassifier",
+        "classification_grid": "adapters.classification.grid:GridClassifier",
+        "classification_attentive": "adapters.classification.attentive:AttentiveClassifier",
+        "classification_query": "adapters.classification.query:QueryClassifier",
+        "classification_knn": "adapters.classification.knn:NearestNeighbours",
+        "classification_logistic": "adapters.classification.logistic:LogisticClassifier",
         "segmentation_linear": "adapters.segmentation.linear:LinearSegmenter",
         "segmentation_conv": "adapters.segmentation.conv:ConvSegmenter",
         "segmentation_upernet": "adapters.segmentation.upernet:UPerNetSegmenter",

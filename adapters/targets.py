@@ -5,18 +5,23 @@ Unknown stays unknown: NaN in labels, ``UNKNOWN`` in masks, an empty row in text
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from adapters.attributes import Attribute
 from raydino.artifacts.dataset import Dataset
 from raydino.errors import UserError
 from raydino.tracking import track
+
+if TYPE_CHECKING:
+    from adapters.base import CommonRecipe
 
 UNKNOWN = 255
 
@@ -37,6 +42,22 @@ def films_of(dataset: Dataset, split: str, views: Sequence[str]) -> list[str]:
     return chosen
 
 
+def teaching_films(dataset: Dataset, split: str, recipe: CommonRecipe) -> list[str]:
+    """``films_of`` the recipe's views; of train those of its share of the patients.
+
+    The share is taken from one order of all patients that the seed alone decides, so that a smaller share lies
+    within a larger one; at least one patient is taken.
+    """
+    ids = films_of(dataset, split, recipe.views)
+    if split != "train" or recipe.train_share == 1:
+        return ids
+    patient = dataset.accepted.loc[ids, "patient_id"]
+    patients = np.unique(patient.to_numpy(dtype=str))
+    order = np.random.default_rng(recipe.seed).permutation(len(patients))
+    chosen = patients[order[: math.ceil(recipe.train_share * len(patients))]]
+    return list(patient.index[patient.isin(chosen)])
+
+
 def chosen_names(
     asked: Sequence[str] | Literal["all"], available: Sequence[str], *, what: str, dataset: Dataset
 ) -> list[str]:
@@ -53,10 +74,25 @@ def chosen_names(
     return list(asked)
 
 
+def chosen_labels(asked: Sequence[str] | Literal["all"], dataset: Dataset) -> list[str]:
+    """Labels of the dataset's label set (all of them for ``all``), and questions to its columns (``attributes``)."""
+    if asked == "all":
+        return chosen_names("all", dataset.label_names, what="labels", dataset=dataset)
+    findings = [name for name in asked if name in dataset.label_names or Attribute.of(name) is None]
+    if findings:
+        chosen_names(findings, dataset.label_names, what="labels", dataset=dataset)
+    return list(asked)
+
+
 def label_targets(dataset: Dataset, sample_ids: Sequence[str], labels: Sequence[str]) -> Tensor:
     """[N, L] float32: 1 present, 0 absent, NaN unknown; a label that the dataset lacks is unknown throughout."""
     frame = dataset.labels.reindex(index=list(sample_ids), columns=list(labels))
-    return torch.from_numpy(frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True))
+    values = frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
+    for column, label in enumerate(labels):
+        attribute = None if label in dataset.label_names else Attribute.of(label)
+        if attribute:
+            values[:, column] = attribute.answers(dataset, sample_ids)
+    return torch.from_numpy(values)
 
 
 def mask_targets(dataset: Dataset, sample_ids: Sequence[str], structures: Sequence[str], size: int) -> Tensor:

@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from scipy.stats import mannwhitneyu
+
+from raydino.config import Config
 
 Floats = npt.NDArray[np.float64]
 DICE_GRID: Floats = np.linspace(0.05, 0.95, 19)
-
-
 LEVEL = 0.05  # of the test whether scores separate, shared among an adapter's labels
 
 
-def operating_point(target: Floats, score: Floats, *, n_labels: int) -> float | None:
-    """Youden's threshold, or None where these films do not show that the score separates at all.
+class Youden(Config):
+    """Largest sensitivity + specificity."""
 
-    Where it does not, a threshold cuts through noise: who is called positive then depends on age, sex or
+    kind: Literal["youden"] = "youden"
+
+    def threshold(self, target: Floats, score: Floats) -> float | None:
+        """Of films whose target is known (1, 0), both at least once."""
+        return youden(target, score)
+
+
+class AtSensitivity(Config):
+    """The highest threshold that still calls the share ``at`` of the positive films."""
+
+    kind: Literal["sensitivity"]
+    at: float = Field(gt=0, le=1)
+
+    def threshold(self, target: Floats, score: Floats) -> float | None:
+        """Of films whose target is known (1, 0), both at least once. The lowest score calls everyone."""
+        candidates, sensitivity, _ = _roc(target, score)
+        return float(candidates[sensitivity >= self.at - _ROUNDING].max())
+
+
+class AtSpecificity(Config):
+    """The lowest threshold that still spares the share ``at`` of the negative films."""
+
+    kind: Literal["specificity"]
+    at: float = Field(gt=0, le=1)
+
+    def threshold(self, target: Floats, score: Floats) -> float | None:
+        """Of films whose target is known (1, 0), both at least once. None where only calling nobody would do."""
+        candidates, _, specificity = _roc(target, score)
+        enough = candidates[specificity >= self.at - _ROUNDING]
+        return float(enough.min()) if len(enough) else None
+
+
+OperatingPoint = Annotated[Youden | AtSensitivity | AtSpecificity, Field(discriminator="kind")]
+_ROUNDING = 1e-12  # shares of films, against a share that a person wrote
+
+
+def operating_point(
+    target: Floats, score: Floats, *, n_labels: int, rule: Youden | AtSensitivity | AtSpecificity | None = None
+) -> float | None:
+    """The threshold that ``rule`` asks for (Youden's without one), or None where no film shows that scores separate.
+
+    Where they do not, a threshold cuts through noise: who is called positive then depends on age, sex or
     exposure and not on the finding. The test is Mann and Whitney's, one-sided, at LEVEL / ``n_labels`` (Bonferroni).
     """
     positive = target == 1
     p_value = mannwhitneyu(score[positive], score[~positive], alternative="greater").pvalue
-    return youden(target, score) if p_value < LEVEL / n_labels else None
+    return (rule or Youden()).threshold(target, score) if p_value < LEVEL / n_labels else None
 
 
 def youden(target: Floats, score: Floats) -> float:
@@ -30,19 +74,27 @@ def youden(target: Floats, score: Floats) -> float:
     ``target`` holds 1 and 0, both at least once. Candidates lie midway between neighbouring distinct
     scores; of equal ones the one nearest to 0.5 is taken.
     """
+    candidates, sensitivity, specificity = _roc(target, score)
+    if len(candidates) == 1:
+        return float(candidates[0])
+    candidates, j = candidates[1:], (sensitivity + specificity)[1:]
+    best = np.flatnonzero(np.isclose(j, j.max(), rtol=0, atol=_ROUNDING))
+    return float(candidates[best[np.abs(candidates[best] - 0.5).argmin()]])
+
+
+def _roc(target: Floats, score: Floats) -> tuple[Floats, Floats, Floats]:
+    """Candidate thresholds [K], rising, and the sensitivity and specificity at each.
+
+    The first is the lowest score, which calls every film; the others lie midway between neighbouring distinct scores.
+    """
     positive = target == 1
     if positive.all() or not positive.any():
-        raise ValueError("Youden's J needs positives and negatives")
+        raise ValueError("an operating point needs positives and negatives")
     distinct, place = np.unique(score, return_inverse=True)
-    if len(distinct) == 1:
-        return float(distinct[0])
-    positives = np.bincount(place, positive, minlength=len(distinct))
-    negatives = np.bincount(place, ~positive, minlength=len(distinct))
-    below_positive, below_negative = positives.cumsum()[:-1], negatives.cumsum()[:-1]
-    j = below_negative / negatives.sum() - below_positive / positives.sum()
-    candidates = (distinct[:-1] + distinct[1:]) / 2
-    best = np.flatnonzero(np.isclose(j, j.max(), rtol=0, atol=1e-12))
-    return float(candidates[best[np.abs(candidates[best] - 0.5).argmin()]])
+    below_positive = np.bincount(place, positive, minlength=len(distinct)).cumsum()[:-1] / positive.sum()
+    below_negative = np.bincount(place, ~positive, minlength=len(distinct)).cumsum()[:-1] / (~positive).sum()
+    candidates = np.concatenate([distinct[:1], (distinct[:-1] + distinct[1:]) / 2])
+    return candidates, np.concatenate([[1.0], 1 - below_positive]), np.concatenate([[0.0], below_negative])
 
 
 def best_dice(probability: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> float:

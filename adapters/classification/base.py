@@ -1,4 +1,8 @@
-"""Multi-label findings: targets, loss, thresholds and figures, common to every classification head."""
+"""Multi-label findings: targets, loss, calibration and thresholds, common to every classification head.
+
+Three things are told apart: a head's ``logits``, the ``probability`` that calibration makes of them, and the
+``decision`` at the operating point. All that turns one into the next is fitted on validation films only.
+"""
 
 from __future__ import annotations
 
@@ -10,39 +14,51 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
-import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_columns
+from adapters.base import Adapter, AdapterConfig, CommonRecipe, Evaluation, Recipe, identity_columns
 from adapters.batches import FilmFeatures
-from adapters.metrics import Counts, auroc, mean_of, one_class_reason
-from adapters.targets import chosen_names, films_of, label_targets
-from adapters.thresholds import operating_point
+from adapters.calibration import Method, calibrate, read_calibration
+from adapters.classification.evaluation import evaluation_of
+from adapters.classification.losses import BCE, Loss
+from adapters.metrics import one_class_reason
+from adapters.targets import chosen_labels, label_targets, teaching_films
+from adapters.thresholds import OperatingPoint, Youden, operating_point
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
 from raydino.errors import UserError
 from raydino.tracking import console
 
+Floats = npt.NDArray[np.float64]
 
-class ClassificationRecipe(Recipe):
-    """``labels``: names of the dataset's label set, or all of them."""
 
-    labels: tuple[str, ...] | Literal["all"]
+class LabelsRecipe(CommonRecipe):
+    """``labels``: of the dataset's label set, or all of them, or questions such as ``sex=F`` (``attributes``)."""
+
+    labels: tuple[str, ...] | Literal["all"] = Field(min_length=1)
+    calibration: Method = "none"  # of each label's logits, on validation
+    operating_point: OperatingPoint = Youden()  # of each label's probability, on validation
+
+
+class ClassificationRecipe(LabelsRecipe, Recipe):
+    """Of a head that is fitted by gradient descent."""
+
+    loss: Loss = BCE()
 
 
 class ClassificationConfig(AdapterConfig):
     """A config whose recipe names labels."""
 
-    recipe: ClassificationRecipe
+    recipe: LabelsRecipe
 
 
 class Findings(NamedTuple):
     """What is said of B films, each [B, L] in the order of the adapter's labels."""
 
     logits: Tensor  # f32, any real
-    probability: Tensor  # f32, 0..1
+    probability: Tensor  # f32, 0..1, calibrated
     decision: Tensor  # bool: probability at or above the label's threshold; never where there is none
 
 
@@ -53,13 +69,17 @@ class ClassificationAdapter(Adapter):
     config_model: ClassVar[type[AdapterConfig]] = ClassificationConfig
     config: ClassificationConfig
 
+    def __init__(self, config: ClassificationConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
+        super().__init__(config, spec, labels)
+        self.prevalence: Tensor  # [L] of the training films that know the label
+        self.register_buffer("prevalence", torch.full((len(labels),), 0.5), persistent=False)
+
     @classmethod
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
-        asked = chosen_names(config.recipe.labels, dataset.label_names, what="labels", dataset=dataset)
+        asked = chosen_labels(config.recipe.labels, dataset)
         left_out: dict[str, str] = {}
         for split in ("train", "val"):
-            ids = films_of(dataset, split, config.recipe.views)
-            values = label_targets(dataset, ids, asked).numpy()
+            values = label_targets(dataset, teaching_films(dataset, split, config.recipe), asked).numpy()
             for column, label in enumerate(asked):
                 if reason := one_class_reason(values[:, column]):
                     left_out.setdefault(label, f"left out: {split} holds {reason}")
@@ -90,63 +110,66 @@ class ClassificationAdapter(Adapter):
     def known(self, targets: Tensor) -> Tensor:
         return targets.isfinite().any(dim=1)
 
+    def observe(self, films: FilmFeatures, targets: Tensor) -> None:
+        """Prevalence, for first guesses and for losses that weigh by it."""
+        self.prevalence.copy_(targets.nanmean(dim=0))
+
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """Binary cross-entropy summed over a film's known labels: every label is a regression of its own."""
-        logits = self.logits_BHL(output)
-        known = target.isfinite()[:, None]
-        truth = target.nan_to_num()[:, None].expand_as(logits)
-        return (F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known).sum(dim=2)
+        """The recipe's loss, or cross-entropy where it names none, summed over a film's known labels."""
+        loss = self.config.recipe.loss if isinstance(self.config.recipe, ClassificationRecipe) else BCE()
+        return loss(self.logits_BHL(output), target, self.prevalence)
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
-        """Youden's threshold of each label whose score is shown to separate."""
-        probability, truth = self._probability(films), targets.double().numpy()
+        """Calibration of each label, then the operating point of each whose probability is shown to separate."""
+        recipe, logits, truth = self.config.recipe, self.logits_of(films), targets.double().numpy()
         for column, label in enumerate(self.labels):
             known = np.isfinite(truth[:, column])
+            target, score = truth[known, column], logits[known, column]
+            calibration = calibrate(recipe.calibration, target, score)
+            self.calibration[label] = calibration.resolved()
             self.thresholds[label] = operating_point(
-                truth[known, column], probability[known, column], n_labels=len(self.labels)
+                target, calibration(score), n_labels=len(self.labels), rule=recipe.operating_point
             )
+
+    def calibrated(self, logits: Floats) -> Floats:
+        """[N, L] logits → probabilities."""
+        columns = [
+            read_calibration(self.calibration.get(label))(logits[:, column]) for column, label in enumerate(self.labels)
+        ]
+        return np.stack(columns, axis=1)
 
     @torch.no_grad()
     def predict(self, output: EncoderOutput) -> Findings:
         self.require_films(output)
         logits = self.eval()(output)
-        probability = logits.sigmoid()
+        probability = self.calibrated(logits.cpu().double().numpy())
         points = [self.thresholds[label] for label in self.labels]
-        thresholds = torch.tensor([math.inf if p is None else p for p in points], dtype=torch.float64)
-        return Findings(logits, probability, probability.double() >= thresholds.to(logits.device))
+        decision = probability >= np.array([math.inf if point is None else point for point in points])
+        return Findings(
+            logits,
+            torch.from_numpy(probability).float().to(logits.device),
+            torch.from_numpy(decision).to(logits.device),
+        )
 
     def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
-        """AUROC of each label, sensitivity and specificity at its threshold."""
-        probability = self._probability(films)
-        truth = label_targets(dataset, films.sample_ids, self.labels).double().numpy()
-        identity = identity_columns(dataset, films.sample_ids, self.task)
-        parts, per_label, notes = [], {}, {}
-        for column, label in enumerate(self.labels):
-            target, score, point = truth[:, column], probability[:, column], self.thresholds[label]
-            threshold = math.nan if point is None else point
-            parts.append(identity.assign(label=label, target=target, score=score, threshold=threshold))
-            counts = Counts.of(target, score >= threshold)
-            has_point = point is not None
-            per_label[label] = {
-                "n_positive": int((target == 1).sum()),
-                "n_negative": int((target == 0).sum()),
-                "auroc": auroc(target, score),
-                "sensitivity": counts.sensitivity if has_point else None,
-                "specificity": counts.specificity if has_point else None,
-                "threshold": point,
-            }
-            if reason := one_class_reason(target):
-                notes[label] = f"AUROC undefined: {reason}"
-            elif not has_point:
-                notes[label] = "no operating point: validation does not show that its score separates"
-        overall = {
-            name: mean_of(row[name] for row in per_label.values()) for name in ("auroc", "sensitivity", "specificity")
-        }
-        return Evaluation(pd.concat(parts, ignore_index=True), per_label, overall, overall["auroc"], notes)
+        """AUROC, calibration, sensitivity and specificity at the threshold, of films and of patients."""
+        logits = self.logits_of(films)
+        return evaluation_of(
+            identity_columns(dataset, films.sample_ids, self.task),
+            labels=self.labels,
+            target=label_targets(dataset, films.sample_ids, self.labels).double().numpy(),
+            logits=logits,
+            probability=self.calibrated(logits),
+            thresholds=self.thresholds,
+        )
 
-    def _probability(self, films: FilmFeatures) -> npt.NDArray[np.float64]:
+    def keep_setting(self, **chosen: Any) -> None:
+        """Narrow the recipe to what was kept, so that the bundle's config builds exactly this head."""
+        recipe = self.config.recipe.model_copy(update=chosen)
+        self.config = self.config.model_copy(update={"recipe": recipe})
+
+    @torch.no_grad()
+    def logits_of(self, films: FilmFeatures) -> Floats:
         """[N, L] over all films."""
         self.eval()
-        with torch.no_grad():
-            parts = [self(output).sigmoid().cpu() for _, output in films.batches()]
-        return torch.cat(parts).double().numpy()
+        return torch.cat([self(output).cpu() for _, output in films.batches()]).double().numpy()

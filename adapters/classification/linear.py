@@ -2,14 +2,13 @@
 
 One head for each strength of the L2 penalty is trained in the same pass; the one with the lowest
 validation loss is kept. Protocol: the linear probes of DINOv2 (2304.07193, B.3) with a penalty grid in
-place of a grid of learning rates.
+place of a grid of learning rates; that grid is ``classification.grid``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -24,7 +23,7 @@ from raydino.readout import Readout, readout, readout_width
 
 
 class LinearRecipe(ClassificationRecipe):
-    """``l2``: candidate penalties λ; a head's loss is the mean over films of Σ labels BCE, + λ/2 · ‖W‖²."""
+    """``l2``: candidate penalties λ; a head's loss is the mean over films of Σ labels loss, + λ/2 · ‖W‖²."""
 
     readout: Readout
     l2: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
@@ -51,17 +50,12 @@ class LinearClassifier(ClassificationAdapter):
         self.weight = nn.Parameter(torch.zeros(n_heads, width, len(labels)))
         self.bias = nn.Parameter(torch.zeros(n_heads, 1, len(labels)))
 
-    @classmethod
-    def restore(cls, config: Any, spec: EncoderSpec, labels: Sequence[str], directory: Path) -> Self:
-        adapter = cls(config, spec, labels)
-        adapter.keep(0)
-        return adapter
-
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         """Standardise; each bias starts at the log-odds of its label, which no step size has to walk to."""
+        super().observe(films, targets)
         self.standardise.observe(readout(output, self.config.recipe.readout) for _, output in films.batches())
         with torch.no_grad():
-            self.bias.copy_(targets.nanmean(dim=0).logit().expand_as(self.bias))
+            self.bias.copy_(self.prevalence.logit().expand_as(self.bias))
 
     def logits_BHL(self, output: EncoderOutput) -> Tensor:
         features = self.standardise(readout(output, self.config.recipe.readout))
@@ -74,3 +68,4 @@ class LinearClassifier(ClassificationAdapter):
     def keep(self, head: int) -> None:
         self.weight = nn.Parameter(self.weight.detach()[head : head + 1].clone())
         self.bias = nn.Parameter(self.bias.detach()[head : head + 1].clone())
+        self.keep_setting(l2=(self.config.recipe.l2[head],))

@@ -7,7 +7,7 @@ figures); the report adapter adds ``tokenizer.json``.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class AdapterCard:
     thresholds: dict[str, float | None]  # per label, chosen on the validation split; None: no operating point
     encoder: str  # fingerprint of the encoder that it was fitted on
     pixels: dict[str, Any]  # pixel recipe of the films that it was fitted on
+    # per label, fitted on the validation split: what makes its logits probabilities (adapters.calibration); none: σ
+    calibration: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def write_card(directory: Path, card: AdapterCard) -> None:

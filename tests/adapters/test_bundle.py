@@ -1,7 +1,5 @@
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +69,3 @@ def test_an_empty_batch_and_foreign_tokens_are_refused(bundle: tuple[Path, Any],
         bundle[1].predict(type(output)(*(t[:0] for t in output)))
     with pytest.raises(UserError, match="tokens of width 16; this adapter was fitted on width 32"):
         bundle[1].predict(type(output)(*(t[..., :16] for t in output)))
-
-
-def test_an_adapter_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    """Installs a package (its metadata and module on the path) that brings a kind of its own."""
-    info = tmp_path / "third_party-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[raydino.adapters]\nfindings_cls = third_party:OnCls\n")
-    (tmp_path / "third_party.py").write_text(
-        "from adapters.classification.linear import LinearClassifier\nclass OnCls(LinearClassifier):\n    pass\n"
-    )
-    script = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from adapters.registry import ADAPTERS\n"
-        "print(ADAPTERS.plugins()['findings_cls'].origin, ADAPTERS.get('findings_cls').task)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["third-party", "classification"]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from adapters.base import AdapterConfig
-from adapters.fit import fit, warm_cosine
+from adapters.descent import warm_cosine
+from adapters.fit import fit
 from adapters.registry import ADAPTERS
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from adapters.thresholds import best_dice, operating_point, youden
+from adapters.thresholds import AtSensitivity, AtSpecificity, best_dice, operating_point, youden
 
 
 def test_youden_reaches_the_largest_j_of_the_roc_curve() -> None:
@@ -49,3 +49,25 @@ def test_labels_share_the_level() -> None:
     target, score = np.array([0.0, 0, 0, 1, 1, 1, 1]), np.arange(7.0)
     assert operating_point(target, score, n_labels=1) is not None
     assert operating_point(target, score, n_labels=2) is None
+
+
+def test_fixed_sensitivity_and_specificity_are_kept_and_no_more_is_paid_than_needed() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        target = (rng.random(80) < 0.4).astype(float)
+        score = np.round(target + rng.normal(0, 1, 80), 1)  # rounding makes ties
+        false_positive, true_positive, _ = roc_curve(target, score, drop_intermediate=False)
+        called = score >= (AtSensitivity(kind="sensitivity", at=0.9).threshold(target, score) or np.nan)
+        assert called[target == 1].mean() >= 0.9
+        assert called[target == 0].mean() == pytest.approx(false_positive[true_positive >= 0.9].min())
+        called = score >= (AtSpecificity(kind="specificity", at=0.95).threshold(target, score) or np.nan)
+        assert called[target == 0].mean() <= 0.05 + 1e-12
+        assert called[target == 1].mean() == pytest.approx(true_positive[false_positive <= 0.05 + 1e-12].max())
+
+
+def test_rules_at_their_ends() -> None:
+    target, score = np.array([1.0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.9])
+    assert AtSensitivity(kind="sensitivity", at=1.0).threshold(target, score) == 0.1  # calls everyone
+    assert AtSpecificity(kind="specificity", at=1.0).threshold(target, score) == pytest.approx(0.6)
+    assert AtSpecificity(kind="specificity", at=1.0).threshold(1 - target, score) is None  # only calling nobody would
+    assert AtSpecificity(kind="specificity", at=0.5).threshold(target, np.ones(4)) is None

@@ -1,0 +1,60 @@
+"""Labels that a dataset's columns answer: ``sex=F``, ``view=PA``, ``site=…``, ``age>=50``.
+
+They stand in a recipe's ``labels`` beside findings, so that what an encoder knows of a patient is read by the same
+heads, intervals and audit as any finding. Unknown where the column is empty or UNKNOWN.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from raydino.artifacts.dataset import Dataset
+from raydino.errors import UserError
+
+MANIFEST_COLUMNS = ("view", "manufacturer", "source")
+PEOPLE_COLUMNS = ("sex", "population", "site", "race", "insurance")
+_EQUAL = re.compile(r"^([a-z_]+)=(.+)$")
+_AT_LEAST = re.compile(r"^age>=(\d+(?:\.\d+)?)$")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A yes/no question to a column: whether it holds ``value``, or at least ``value`` years."""
+
+    column: str
+    value: str | float
+
+    @classmethod
+    def of(cls, label: str) -> Attribute | None:
+        """The question that ``label`` writes, None where it is an ordinary name.
+
+        Raises UserError for a column that cannot be asked.
+        """
+        if found := _AT_LEAST.match(label):
+            return cls("age_years", float(found[1]))
+        found = _EQUAL.match(label)
+        if not found:
+            return None
+        known = (*PEOPLE_COLUMNS, *MANIFEST_COLUMNS)
+        if found[1] not in known:
+            near = get_close_matches(found[1], known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}, or age>=50"
+            raise UserError(f"the label {label!r} asks a column that cannot be asked", remedy=hint)
+        return cls(found[1], found[2])
+
+    def answers(self, dataset: Dataset, sample_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """[N] 1 yes, 0 no, NaN unknown."""
+        table = dataset.accepted if self.column in MANIFEST_COLUMNS else dataset.demographics
+        column: pd.Series = table[self.column].reindex(list(sample_ids))
+        if isinstance(self.value, float):
+            years = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            return np.where(np.isfinite(years), years >= self.value, np.nan).astype(np.float32)
+        unknown = column.isna() | (column == "UNKNOWN")
+        return np.where(unknown, np.nan, column == self.value).astype(np.float32)

@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+import torch
+
+from adapters.batches import FilmFeatures
+from adapters.classification.grid import GridClassifier
+from adapters.classification.readouts import readouts
+from adapters.fit import fit
+from raydino.artifacts.dataset import Dataset
+from raydino.encoder import Encoder, EncoderOutput
+from raydino.errors import UserError
+from raydino.features import Features
+from raydino.readout import readout
+
+RATES = {"readouts": ["cls", "cls_mean", "grid_2"], "last_blocks": [1, 2], "learning_rate_factors": [0.1, 1.0]}
+
+
+@pytest.mark.parametrize("side", [4, 5, 12])
+def test_readouts_read_together_equal_each_alone(side: int) -> None:
+    patches = torch.rand(3, side, side, 6, generator=torch.Generator().manual_seed(0))
+    output = EncoderOutput(torch.rand(3, 6), torch.zeros(3, 0, 6), patches)
+    kinds = ["grid_3", "cls", "grid_2", "cls_mean", "grid_6", "grid_1", "grid_4"]
+    for kind, found in zip(kinds, readouts(output, kinds), strict=True):
+        torch.testing.assert_close(found, readout(output, kind), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "factor"), [("cls", 1, 0.1), ("cls_mean", 1, 1.0), ("cls_mean", 2, 0.1), ("grid_2", 1, 1.0)]
+)
+def test_a_head_of_the_grid_is_that_head_trained_alone_at_its_rate(
+    config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features, kind: str, last: int, factor: float
+) -> None:
+    ids = dataset.sample_ids("train")
+    config = config_of("classification_grid", **RATES)
+    labels = dataset.label_names
+    alone_config = config_of(
+        "classification_grid",
+        readouts=[kind],
+        last_blocks=[last],
+        blocks=[-2, -1][-last:],
+        learning_rate_factors=[1.0],
+        learning_rate=config.recipe.learning_rate * factor,
+    )
+    together, alone = (GridClassifier(one, encoder.spec, labels) for one in (config, alone_config))
+    truth = together.targets(dataset, ids).double()
+    # In float64: every bias starts where its slope is 0, and Adam would make a step of that slope's rounding.
+    exact = Features(both_blocks.sample_ids, EncoderOutput(*(t.double() for t in both_blocks.output)), (-2, -1))
+    for adapter in (together.double(), alone.double()):
+        films = FilmFeatures(exact, ids, blocks=adapter.config.recipe.blocks)
+        adapter.observe(films, truth)
+        optimiser = torch.optim.AdamW(adapter.parameters(), lr=adapter.config.recipe.learning_rate, weight_decay=0)
+        for _ in range(5):
+            optimiser.zero_grad()
+            adapter.loss(films.read(torch.arange(len(ids))), truth).mean(0).sum().backward()
+            optimiser.step()
+    together.keep(RATES["readouts"].index(kind) * 4 + RATES["last_blocks"].index(last) * 2 + [0.1, 1.0].index(factor))
+    assert together.config.recipe.blocks == alone.config.recipe.blocks == (-2, -1)[-last:]
+    output = FilmFeatures(exact, ids, blocks=together.config.recipe.blocks).read(torch.arange(9))
+    torch.testing.assert_close(together(output), alone(output), rtol=1e-3, atol=1e-5)
+
+
+def test_a_head_that_diverges_loses_and_harms_no_other(
+    config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
+) -> None:
+    config = config_of("classification_grid", learning_rate_factors=[1e38, 1.0], epochs=3)
+    fitted = fit(config, encoder, dataset, both_blocks)
+    assert fitted.adapter.config.recipe.learning_rate_factors == (1.0,)
+    assert fitted.metrics["overall"]["auroc"] > 0.6
+
+
+def test_more_blocks_than_are_read_and_features_without_them_are_one_line(
+    config_of: Any, encoder: Encoder, dataset: Dataset, features: Features
+) -> None:
+    with pytest.raises(ValueError, match="last_blocks asks for 4 blocks"):
+        config_of("classification_grid", last_blocks=[1, 4])
+    with pytest.raises(UserError, match=r"run raydino embed again with --blocks=-2,-1"):
+        fit(config_of("classification_grid"), encoder, dataset, features)
