@@ -18,6 +18,7 @@ ADAPTERS = Registry(
         "segmentation_conv": "adapters.segmentation.conv:ConvSegmenter",
         "segmentation_upernet": "adapters.segmentation.upernet:UPerNetSegmenter",
         "regression_linear": "adapters.regression.linear:LinearRegressor",
+        "regression_attentive": "adapters.regression.attentive:AttentiveRegressor",
         "report_decoder": "adapters.report.decoder:ReportDecoder",
     },
 )

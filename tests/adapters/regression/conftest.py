@@ -22,3 +22,11 @@ def regression_values() -> dict[str, object]:
         },
         "runtime": {"device": "cpu"},
     }
+
+
+@pytest.fixture
+def attentive_values(regression_values: dict[str, object]) -> dict[str, object]:
+    recipe = dict(regression_values["recipe"])  # type: ignore[call-overload]
+    del recipe["readout"], recipe["l2"]
+    recipe |= {"width": 16, "n_heads": 2, "dropout": 0.0, "weight_decay": 0.01}
+    return {**regression_values, "kind": "regression_attentive", "recipe": recipe}
