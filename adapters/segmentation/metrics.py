@@ -39,10 +39,10 @@ def mask_metrics(
     if spacing_mm is None or not predicted.any() or not reference.any():
         return MaskMetrics(dice, iou, None, None)
     box = _box_around(predicted | reference)
-    both = [torch.from_numpy(np.pad(mask[box], 1)) for mask in (predicted, reference)]
+    one, other = (torch.from_numpy(np.pad(mask[box], 1)) for mask in (predicted, reference))
     with warnings.catch_warnings():  # MONAI 1.6 calls its own deprecated argument
         warnings.filterwarnings("ignore", category=FutureWarning, module="monai")
-        _, to_other, _ = get_edge_surface_distance(*both, spacing=spacing_mm, symmetric=True)
+        _, to_other, _ = get_edge_surface_distance(one, other, spacing=spacing_mm, symmetric=True)
     there, back = (distances.double().numpy() for distances in to_other)
     hd95 = max(np.percentile(there, 95), np.percentile(back, 95))
     return MaskMetrics(dice, iou, float(hd95), float(np.concatenate([there, back]).mean()))
