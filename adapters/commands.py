@@ -1,4 +1,4 @@
-"""``raydino adapt fit`` and ``raydino adapt predict``."""
+"""``raydino adapt fit``, ``raydino adapt predict`` and ``raydino adapt label-efficiency``."""
 
 from __future__ import annotations
 
@@ -135,6 +135,47 @@ def _windows(scales: str | None, overlap: float, features: Path | None) -> Windo
         return Windows(tuple(float(word) for word in scales.split(",")), overlap)
     except ValueError:
         raise UserError(f"--scales {scales!r}", remedy="numbers from 1 upwards, such as 1,1.5,2") from None
+
+
+@adapt.command("label-efficiency")
+def label_efficiency_(
+    config: Annotated[Path, typer.Argument(help="YAML file of the adapter.")],
+    encoder: Encoder_,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of fits, table and curve; finished fits in it are kept.")],
+    features: Cached = None,
+    shares: Annotated[
+        list[float] | None, typer.Option("--shares", help="Share of training patients; repeat it.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of each share.")] = 3,
+    split: Annotated[Split, typer.Option(help="Which split to judge by.")] = Split.test,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Change one key: --set recipe.epochs=20.")] = None,
+) -> None:
+    """Fit on 1, 5, 10 and 100 % of the training patients and draw what each is worth.
+
+    Example: raydino adapt label-efficiency configs/adapt/classification_linear.yaml --encoder RUN --data D --out curve/
+    """
+    from adapters.configs import load_adapter_config
+    from adapters.label_efficiency import draw, label_efficiency
+    from raydino.artifacts.dataset import Dataset
+    from raydino.commands.tables import print_table
+    from raydino.encoder import Encoder
+    from raydino.errors import UserError
+    from raydino.features import load_features
+
+    settings = load_adapter_config(config, set_ or ())
+    wanted = shares or [0.01, 0.05, 0.1, 1.0]
+    if wrong := [share for share in wanted if not 0 < share <= 1]:
+        raise UserError(f"a share of {wrong[0]:g} is not in 0..1", remedy="--shares 0.01 --shares 0.1 --shares 1")
+    dataset, frozen = Dataset.open(data), Encoder.load(encoder)
+    cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
+    out.mkdir(parents=True, exist_ok=True)
+    table = label_efficiency(settings, frozen, dataset, cached, out, shares=wanted, n_seeds=seeds, split=split.value)
+    draw(table, out / "curve.png")
+    rows = table[table["label"] == "mean"].drop(columns="label")
+    shown = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in rows.itertuples(index=False)]
+    print_table(f"{settings.kind}, {split.value}", [shown], list(rows.columns))
+    typer.echo(f"label efficiency: {out}")
 
 
 adapt.command("cardiothoracic")(dense_commands.cardiothoracic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -22,6 +23,7 @@ _SHORT = {
     "balanced_accuracy": "bal. acc.",
     "f1_of_reference": "f1 ref.",
 }
+_PIPED_WIDTH = 160  # columns where there is no terminal to ask
 _BESIDE = ("_low", "_high", "_uncalibrated")  # an interval stands in its figure's cell; the rest is in metrics.json
 
 
@@ -31,7 +33,7 @@ def print_metrics(metrics: dict[str, Any], *, title: str) -> None:
     found = list(dict.fromkeys(name for row in rows.values() for name in row)) or list(metrics["overall"])
     names = [name for name in found if not name.endswith(_BESIDE)]
     table = Table(title=f"{title}: {metrics['n_films']} films")
-    table.add_column("label")
+    table.add_column("label", no_wrap=True)
     for name in names:
         table.add_column(_SHORT.get(name, name), justify="right")
     for label, row in rows.items():
@@ -39,7 +41,7 @@ def print_metrics(metrics: dict[str, Any], *, title: str) -> None:
     table.add_section()
     overall = metrics["overall"]
     table.add_row("mean", *(_cell(overall, name) if name in overall else "" for name in names))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     console.print(table)
     for label, reason in {**metrics["notes"], **metrics.get("left_out", {})}.items():
         console.print(f"{label}: {reason}", markup=False, highlight=False)

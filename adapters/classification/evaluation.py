@@ -47,7 +47,9 @@ def evaluation_of(
             per_label[label] |= _ends("sensitivity", bootstrap.mean(np.where(truth == 1, called, np.nan)))
             per_label[label] |= _ends("specificity", bootstrap.mean(np.where(truth == 0, 1 - called, np.nan)))
         per_patient[label] = patient_figures(identity["patient_id"], truth, logits[:, column])
-        if reason:
+        if not np.isfinite(truth).any():
+            notes[label] = "nothing to compare with: the dataset does not know this label on any of these films"
+        elif reason:
             notes[label] = f"AUROC undefined: {reason}"
         elif point is None:
             notes[label] = "no operating point: validation does not show that its score separates enough"

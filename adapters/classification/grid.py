@@ -104,7 +104,7 @@ class GridClassifier(ClassificationAdapter):
         group, rate = divmod(head, n_rates)
         place, depth = divmod(group, n_depths)
         last, mine = recipe.last_blocks[depth], slice(rate * n_labels, (rate + 1) * n_labels)
-        kept = Standardise(self.weight[group].shape[0]).to(self.device)
+        kept = Standardise(self.weight[group].shape[0]).to(self.standardise.mean)  # its device and precision
         for name in ("mean", "std"):
             whole = getattr(self.standardise, name).split(self._widths())[place]
             getattr(kept, name).copy_(self.of_last_blocks(whole[None], last)[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -68,13 +69,8 @@ def windowed_probability(
         return F.interpolate(probability, size=(window, window), mode="bilinear", align_corners=False)
 
     side = max(square.shape[-1] for square in squares)
-    maps = [
-        F.interpolate(
-            sliding_window_inference(square, window, WINDOWS, one, overlap=overlap, mode="gaussian"),
-            size=(side, side),
-            mode="bilinear",
-            align_corners=False,
-        )
-        for square in squares
-    ]
+    maps = []
+    for square in squares:
+        blended = sliding_window_inference(square, window, WINDOWS, one, overlap=overlap, mode="gaussian")
+        maps.append(F.interpolate(cast(Tensor, blended), size=(side, side), mode="bilinear", align_corners=False))
     return torch.stack(maps).mean(dim=0)

@@ -103,3 +103,16 @@ def test_unknown_labels_teach_nothing(
     truth[::2, 1] = torch.nan
     adapter.observe(films, truth)
     torch.testing.assert_close(adapter.prevalence, torch.stack([truth[:, 0].mean(), truth[1::2, 1].mean()]))
+
+
+def test_a_label_that_the_dataset_lacks_is_predicted_and_told(
+    fitted: Fitted, dataset: Dataset, both_blocks: Features
+) -> None:
+    other = Dataset(dataset.path, dataset.header)
+    other.__dict__["labels"] = dataset.labels.drop(columns="Nodule")
+    evaluation = fitted.adapter.evaluate(other, _films(fitted.adapter, both_blocks, dataset.sample_ids("test")))
+    assert evaluation.notes["Nodule"].startswith("nothing to compare with: the dataset does not know this label")
+    assert evaluation.per_label["Nodule"]["auroc"] is None
+    rows = evaluation.table[evaluation.table["label"] == "Nodule"]
+    assert rows["score"].between(0, 1).all()
+    assert rows["target"].isna().all()
