@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from adapters import dense_commands
+
+if TYPE_CHECKING:
+    from adapters.segmentation.dense import Windows
 
 adapt = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Fit a light head on a frozen encoder, and predict with it: findings, masks, reports.",
+    help="Fit a light head on a frozen encoder, and predict with it: findings, masks, measurements, reports.",
 )
 
 
@@ -81,6 +86,11 @@ def predict_(
         Path | None,
         typer.Option(help="Predictions of findings; a report's sentences against them are flagged."),
     ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Masks from sliding windows over films of these sides in windows: 1,1.5,2. Encodes live."),
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="Of neighbouring windows, 0 to below 1.")] = 0.5,
     overwrite: Overwrite = False,
 ) -> None:
     """Predict every film of a split and compare with what the dataset knows.
@@ -111,15 +121,33 @@ def predict_(
             raise UserError(f"--findings is for reports; this adapter's task is {fitted.task}", where=adapter)
         said = Predictions.open(findings)
         by_film, inputs["findings"] = findings_by_film(said), said.header.fingerprint
-    settings = {"task": fitted.task, "kind": fitted.config.kind, "split": split.value}
+    windows = _windows(scales, overlap, features)
+    settings: dict[str, Any] = {"task": fitted.task, "kind": fitted.config.kind, "split": split.value}
+    if windows:
+        settings |= {"scales": list(windows.scales), "overlap": windows.overlap}
     with creating(out, PREDICTIONS, config=settings, inputs=inputs, overwrite=overwrite) as directory:
         cached = load_features(features, encoder=frozen.spec, dataset=dataset) if features else None
-        metrics = predict(fitted, frozen, dataset, split.value, directory, cached)
+        metrics = predict(fitted, frozen, dataset, split.value, directory, cached, windows)
         n_flagged = flag(directory, by_film) if findings else 0
     _print(fitted.task, metrics, f"{fitted.config.kind}, {split.value}")
     if findings:
         typer.echo(f"{n_flagged} sentences contradict the classifier: {out / 'contradictions.parquet'}")
     typer.echo(f"predictions: {out}")
+
+
+def _windows(scales: str | None, overlap: float, features: Path | None) -> Windows | None:
+    """Raises UserError."""
+    from adapters.segmentation.dense import Windows
+    from raydino.errors import UserError
+
+    if scales is None:
+        return None
+    if features:
+        raise UserError("--scales encodes windows, which --features does not hold", remedy="leave one of them out")
+    try:
+        return Windows(tuple(float(word) for word in scales.split(",")), overlap)
+    except ValueError:
+        raise UserError(f"--scales {scales!r}", remedy="numbers from 1 upwards, such as 1,1.5,2") from None
 
 
 @adapt.command("label-efficiency")
@@ -169,3 +197,7 @@ def _print(task: str, metrics: dict[str, Any], title: str) -> None:
     from adapters.tables import print_metrics
 
     (print_report_metrics if task == "report" else print_metrics)(metrics, title=title)
+
+
+adapt.command("cardiothoracic")(dense_commands.cardiothoracic)
+adapt.command("explain")(dense_commands.explain)

@@ -6,7 +6,7 @@ Each structure is a sigmoid channel of its own. A structure that is unknown on a
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss
 from pydantic import Field
 from torch import Tensor
 
 from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_columns
-from adapters.batches import BATCH, FilmFeatures
+from adapters.batches import FilmFeatures
 from adapters.metrics import mean_of
+from adapters.segmentation.losses import MaskLoss, mask_losses
 from adapters.segmentation.metrics import MaskMetrics, mask_metrics
 from adapters.targets import UNKNOWN, chosen_names, mask_targets, teaching_films
 from adapters.thresholds import best_dice
@@ -37,6 +37,7 @@ class SegmentationRecipe(Recipe):
 
     structures: tuple[str, ...] | Literal["all"]
     mask_size: int = Field(gt=0)
+    loss: MaskLoss = MaskLoss()
 
 
 class SegmentationConfig(AdapterConfig):
@@ -60,10 +61,6 @@ class SegmentationAdapter(Adapter):
     config_model: ClassVar[type[AdapterConfig]] = SegmentationConfig
     config: SegmentationConfig
 
-    def __init__(self, config: SegmentationConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
-        super().__init__(config, spec, labels)
-        self._dice_loss = DiceLoss(sigmoid=True, reduction="none")
-
     @classmethod
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
         asked = chosen_names(config.recipe.structures, dataset.structures, what="masks", dataset=dataset)
@@ -84,7 +81,7 @@ class SegmentationAdapter(Adapter):
 
     @abstractmethod
     def low_logits(self, patches: Tensor) -> Tensor:
-        """Patch tokens [B, D, h, w] → logits [B, S, …] at any resolution."""
+        """Patch tokens [B, ``width``, h, w] → logits [B, S, …] at any resolution."""
 
     def forward(self, output: EncoderOutput) -> Tensor:
         """[B, S, mask_size, mask_size] logits."""
@@ -99,14 +96,11 @@ class SegmentationAdapter(Adapter):
         return (targets[..., 0, 0] != UNKNOWN).any(dim=1)
 
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """Soft Dice + binary cross-entropy of each known mask, averaged over a film's known structures."""
-        logits = self(output).flatten(0, 1)[:, None]
-        truth = target.flatten(0, 1)[:, None]
-        known = (truth[:, 0, 0, 0] != UNKNOWN).view(target.shape[:2])
-        truth = torch.where(truth == UNKNOWN, 0, truth).float()
-        dice = self._dice_loss(logits, truth).flatten()
-        entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
-        each = (dice + entropy).view(known.shape) * known
+        """The recipe's loss of each known mask, averaged over a film's known structures."""
+        known = target[..., 0, 0] != UNKNOWN
+        truth = torch.where(target == UNKNOWN, 0, target).float()
+        each = mask_losses(self(output).flatten(0, 1), truth.flatten(0, 1), self.config.recipe.loss)
+        each = each.view(known.shape) * known
         return (each.sum(dim=1) / known.sum(dim=1).clamp(min=1))[:, None]
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
@@ -126,20 +120,33 @@ class SegmentationAdapter(Adapter):
         return Masks(logits, probability, probability >= thresholds[:, None, None])
 
     def evaluate(self, dataset: Dataset, films: FilmFeatures, masks_to: Path | None = None) -> Evaluation:
-        """Figures of each film and structure at the stored film's size; masks as PNG where asked."""
-        identity = identity_columns(dataset, films.sample_ids, self.task)
+        maps = ((positions, self._probability(output)) for positions, output in films.batches())
+        return self.compare(dataset, films.sample_ids, maps, masks_to)
+
+    def compare(
+        self,
+        dataset: Dataset,
+        sample_ids: Sequence[str],
+        maps: Iterable[tuple[Tensor, Tensor]],
+        masks_to: Path | None = None,
+    ) -> Evaluation:
+        """Figures of each film and structure at the stored film's size; masks as PNG where asked.
+
+        ``maps``: (positions [B] in ``sample_ids``, probability [B, S, side, side] of the whole film), in order.
+        """
+        identity = identity_columns(dataset, sample_ids, self.task)
         parts: dict[str, list[MaskMetrics | None]] = {structure: [] for structure in self.labels}
         if masks_to:
             for structure in self.labels:
                 (masks_to / structure).mkdir(parents=True)
-        for positions, output in track(films.batches(), "comparing masks", total=-(-len(films) // BATCH)):
-            for position, film in zip(positions.tolist(), self._probability(output).numpy(), strict=True):
-                sample_id = films.sample_ids[position]
-                for structure, probability in zip(self.labels, film, strict=True):
-                    mask = self.at_film_size(probability, structure, dataset, sample_id)
-                    parts[structure].append(_compared(mask, structure, dataset, sample_id))
-                    if masks_to:
-                        cv2.imwrite(str(masks_to / structure / f"{sample_id}.png"), mask.astype(np.uint8) * 255)
+        flat = ((int(p), film) for positions, batch in maps for p, film in zip(positions, batch.numpy(), strict=True))
+        for position, film in track(flat, "comparing masks", total=len(sample_ids)):
+            sample_id = sample_ids[position]
+            for structure, probability in zip(self.labels, film, strict=True):
+                mask = self.at_film_size(probability, structure, dataset, sample_id)
+                parts[structure].append(_compared(mask, structure, dataset, sample_id))
+                if masks_to:
+                    cv2.imwrite(str(masks_to / structure / f"{sample_id}.png"), mask.astype(np.uint8) * 255)
         tables = [
             pd.concat([identity.assign(label=s, threshold=self.thresholds[s]), _frame(figures)], axis=1)
             for s, figures in parts.items()
@@ -147,15 +154,15 @@ class SegmentationAdapter(Adapter):
         per_label, notes = {}, {}
         for structure, figures in parts.items():
             per_label[structure] = _summary(figures)
-            if not per_label[structure]["n_reference"]:
-                notes[structure] = "undefined: no film has a reference mask"
+            if reason := _undefined(figures):
+                notes[structure] = reason
         overall = {name: mean_of(row[name] for row in per_label.values()) for name in MaskMetrics._fields}
         return Evaluation(pd.concat(tables, ignore_index=True), per_label, overall, overall["dice"], notes)
 
     def at_film_size(
         self, probability: npt.NDArray[np.float32], structure: str, dataset: Dataset, sample_id: str
     ) -> npt.NDArray[np.bool_]:
-        """The decision [rows, cols] of the stored film from the probability [mask_size, mask_size]."""
+        """The decision [rows, cols] of the stored film from its probability [side, side]."""
         rows, cols = (int(v) for v in dataset.accepted.loc[sample_id, ["rows", "cols"]].to_list())
         resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
         return np.asarray(resized >= cast(float, self.thresholds[structure]))  # masks always have one
@@ -176,6 +183,17 @@ def _compared(mask: npt.NDArray[np.bool_], structure: str, dataset: Dataset, sam
 def _frame(figures: list[MaskMetrics | None]) -> pd.DataFrame:
     empty = MaskMetrics(*[float("nan")] * 4)
     return pd.DataFrame([f or empty for f in figures], columns=MaskMetrics._fields, dtype=float)
+
+
+def _undefined(figures: list[MaskMetrics | None]) -> str | None:
+    """Why some figure is missing, or None when each film with a reference has all."""
+    known = [f for f in figures if f is not None]
+    if not known:
+        return "undefined: no film has a reference mask"
+    n_without = sum(f.hd95_mm is None for f in known)
+    if not n_without:
+        return None
+    return f"no distances on {n_without} of {len(known)} films: their spacing is unknown or one mask is empty"
 
 
 def _summary(figures: list[MaskMetrics | None]) -> dict[str, float | None]:

@@ -1,4 +1,7 @@
-"""The linear segmentation head of DINOv2 (2304.07193, 7.4): batch norm and one 1×1 convolution on patch tokens."""
+"""The linear segmentation head of DINOv2 (2304.07193, 7.4): batch norm and one 1×1 convolution on patch tokens.
+
+With ``blocks: [-4, -3, -2, -1]`` it sees the tokens of the last four blocks side by side, as in the paper's +ms.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class LinearSegmenter(SegmentationAdapter):
 
     def __init__(self, config: LinearConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
-        self.head = nn.Sequential(nn.BatchNorm2d(self.width), nn.Conv2d(spec.embed_dim, len(labels), 1))
+        self.head = nn.Sequential(nn.BatchNorm2d(self.width), nn.Conv2d(self.width, len(labels), 1))
 
     def low_logits(self, patches: Tensor) -> Tensor:
         return self.head(patches)

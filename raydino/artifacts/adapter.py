@@ -22,7 +22,7 @@ class AdapterCard:
     """What rebuilds an adapter beside its weights."""
 
     kind: str  # the name in the registry of adapters
-    task: str  # classification, segmentation or report
+    task: str  # classification, segmentation, regression or report
     config: dict[str, Any]
     labels: tuple[str, ...]  # ordered labels or structures
     thresholds: dict[str, float | None]  # per label, chosen on the validation split; None: no operating point

@@ -4,6 +4,7 @@
 that nothing vanishes. Demographics stand apart from the manifest: training needs none.
 ``masks/<structure>/<sample_id>.png`` are 0/255 at the stored film's size; no file means unknown.
 ``previews/<sample_id>.png`` are small pictures of rejected films, where they were asked for.
+``measurements.parquet`` holds continuous values; a dataset whose source has none lacks the file.
 The header's ``config`` holds ``pixels`` (the pixel recipe), ``labels`` (ordered) and ``structures``.
 """
 
@@ -72,6 +73,8 @@ DEMOGRAPHICS = Table(
     ),
 )
 LABELS = Table("labels", (Column("sample_id", "string"),), others="float")  # 1 / 0 / null, one column a label
+# One column a measurement, null where it is unknown; a row for each film that has any.
+MEASUREMENTS = Table("measurements", (Column("sample_id", "string"),), others="float")
 REPORTS = Table("reports", (Column("sample_id", "string"), Column("study_id", "string"), Column("text", "string")))
 
 
@@ -122,6 +125,14 @@ class Dataset:
         """[accepted films, labels]: 1 present, 0 absent, NaN unknown."""
         frame = LABELS.read(self.path / "labels.parquet").set_index("sample_id")
         return frame[list(self.label_names)].reindex(self.accepted.index)
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """[accepted films, measurements], such as cardiothoracic_ratio; NaN unknown. No column where none is known."""
+        path = self.path / "measurements.parquet"
+        if not path.is_file():
+            return pd.DataFrame(index=self.accepted.index)
+        return MEASUREMENTS.read(path).set_index("sample_id").reindex(self.accepted.index)
 
     @cached_property
     def reports(self) -> pd.DataFrame:

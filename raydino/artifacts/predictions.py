@@ -1,8 +1,9 @@
 """The predictions artifact: what an adapter said of each film, in long form, ready to be audited.
 
-``predictions.parquet`` has one of three layouts, named by the header's ``config.task``:
+``predictions.parquet`` has one of four layouts, named by the header's ``config.task``:
 classification (a row a film and label), segmentation (a row a film and structure; the predicted
-masks lie in ``masks/<structure>/<sample_id>.png``) and report (a row a film).
+masks lie in ``masks/<structure>/<sample_id>.png``), regression (a row a film and measurement) and
+report (a row a film).
 ``metrics.json`` holds the plain figures over all rows.
 """
 
@@ -48,6 +49,15 @@ TABLES = {
             Column("assd_mm", "float", nullable=True),
         ),
     ),
+    "regression": Table(
+        "predictions",
+        (
+            *_IDENTITY,
+            Column("label", "string"),  # the measurement: age_years, cardiothoracic_ratio
+            Column("target", "float", nullable=True),  # in its own unit; null = unknown
+            Column("prediction", "float"),
+        ),
+    ),
     "report": Table(
         "predictions",
         (*_IDENTITY, Column("text", "string"), Column("reference", "string", nullable=True)),
@@ -69,7 +79,7 @@ class Predictions:
 
     @property
     def task(self) -> str:
-        """classification, segmentation or report."""
+        """classification, segmentation, regression or report."""
         return str(self.header.config["task"])
 
     @classmethod

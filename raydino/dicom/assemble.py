@@ -74,6 +74,7 @@ def entry_of(image: SourceImage, reading: Reading, sidecars: Sidecars) -> Entry:
         site=known.site or "",
         race=known.race or "",
         insurance=known.insurance or "",
+        cardiothoracic_ratio=known.cardiothoracic_ratio,
         report=scrub(report, identifiers) if report else None,
         row_line=row.line if row else None,
         report_line=found[0] if found else None,
@@ -114,6 +115,9 @@ def _merged(image: SourceImage, reading: Reading, row: Known) -> Known:
         race=first("race"),
         insurance=first("insurance"),
         spacing_mm=given.spacing_mm,
+        cardiothoracic_ratio=next(
+            (k.cardiothoracic_ratio for k in (given, row) if k.cardiothoracic_ratio is not None), None
+        ),
     )
 
 

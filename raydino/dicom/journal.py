@@ -52,6 +52,7 @@ class Entry:
     site: str = ""
     race: str = ""
     insurance: str = ""
+    cardiothoracic_ratio: float | None = None
     report: str | None = None
     row_line: int | None = None  # of the labels CSV
     report_line: int | None = None
@@ -131,6 +132,10 @@ class Journal:
     def is_empty(self) -> bool:
         """Whether no image has been read."""
         return self.sql.execute("SELECT 1 FROM images WHERE spool_end IS NOT NULL").fetchone() is None
+
+    def knows(self, fact: str) -> bool:
+        """Whether this fact, a field of ``Entry``, is known of any image."""
+        return self.sql.execute(f"SELECT 1 FROM images WHERE {fact} IS NOT NULL").fetchone() is not None
 
     def begin_listing(self) -> None:
         """From here on the source names its images anew."""

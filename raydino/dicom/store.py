@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from raydino.artifacts.dataset import DEMOGRAPHICS, LABELS, MANIFEST, REPORTS
+from raydino.artifacts.dataset import DEMOGRAPHICS, LABELS, MANIFEST, MEASUREMENTS, REPORTS
 from raydino.artifacts.images import Location, ShardWriter
 from raydino.dicom.deidentify import Pseudonyms, told_age
 from raydino.dicom.film import PREVIEWED
@@ -13,6 +14,8 @@ from raydino.dicom.journal import Row
 from raydino.dicom.spool import Span
 from raydino.dicom.workplace import Workplace
 from raydino.tracking import track
+
+CARDIOTHORACIC = "cardiothoracic_ratio"
 
 
 def store(
@@ -32,7 +35,12 @@ def store(
         DEMOGRAPHICS.writer(directory / "demographics.parquet") as demographics,
         LABELS.writer(directory / "labels.parquet", labels) as truths,
         REPORTS.writer(directory / "reports.parquet") as reports,
+        ExitStack() as stack,
     ):
+        measurements = None
+        if place.journal.knows(CARDIOTHORACIC):
+            writer = MEASUREMENTS.writer(directory / "measurements.parquet", [CARDIOTHORACIC])
+            measurements = stack.enter_context(writer)
         for row in track(place.journal.rows(), "write", total=total):
             location = None
             if row.accepted and row.png:
@@ -40,6 +48,8 @@ def store(
                 _write_masks(directory / "masks", row.sample_id, row.masks, place)
                 demographics.append(_demographics_row(row, pseudonyms, retain_institution))
                 truths.append({"sample_id": row.sample_id, **{name: row.entry.labels.get(name) for name in labels}})
+                if measurements and row.entry.cardiothoracic_ratio is not None:
+                    measurements.append({"sample_id": row.sample_id, CARDIOTHORACIC: row.entry.cardiothoracic_ratio})
                 if row.entry.report:
                     study_id = pseudonyms.study(row.entry.study or "")
                     reports.append({"sample_id": row.sample_id, "study_id": study_id, "text": row.entry.report})

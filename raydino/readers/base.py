@@ -71,6 +71,7 @@ class Known:
     race: str | None = None  # race or ethnicity, in the source's words
     insurance: str | None = None
     spacing_mm: float | None = None  # between the rows of the source image
+    cardiothoracic_ratio: float | None = None
 
 
 @dataclass(frozen=True)

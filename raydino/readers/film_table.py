@@ -125,6 +125,7 @@ def _known(cells: dict[str, str], path: Path, line: int) -> Known:
         race=cells.get("race") or None,
         insurance=cells.get("insurance") or None,
         spacing_mm=_number(cells, "spacing_mm", path, line),
+        cardiothoracic_ratio=_number(cells, "cardiothoracic_ratio", path, line),
     )
 
 

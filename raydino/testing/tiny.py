@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from raydino.artifacts.dataset import DATASET, DEMOGRAPHICS, LABELS, MANIFEST, REPORTS, Dataset
+from raydino.artifacts.dataset import DATASET, DEMOGRAPHICS, LABELS, MANIFEST, MEASUREMENTS, REPORTS, Dataset
 from raydino.artifacts.encoder import EncoderCard
 from raydino.artifacts.header import creating
 from raydino.artifacts.images import ShardWriter, encode_png
@@ -36,13 +36,13 @@ def tiny_dataset(path: str | Path, *, n_patients: int = 20, seed: int = 0, overw
 
     Three fifths of the patients are train, one fifth each val and test. Every eleventh film is LATERAL and
     every eleventh of unknown view; every seventh has no masks, every eighth no spacing, every ninth no
-    report, and a label is unknown (NaN) on every eleventh.
+    report, a label is unknown (NaN) on every eleventh, and the cardiothoracic ratio on every thirteenth.
     """
     path = Path(path)
     rng = np.random.default_rng(seed)
     config = {"pixels": PIXELS, "labels": list(LABEL_NAMES), "structures": list(STRUCTURES)}
     with creating(path, DATASET, config=config, seed=seed, overwrite=overwrite) as directory:
-        rows, people, labels, reports = [], [], [], []
+        rows, people, labels, reports, ratios = [], [], [], [], []
         for structure in STRUCTURES:
             (directory / "masks" / structure).mkdir(parents=True)
         with ShardWriter(directory / "images") as shards:
@@ -56,6 +56,9 @@ def tiny_dataset(path: str | Path, *, n_patients: int = 20, seed: int = 0, overw
                     for structure, mask in masks.items():
                         png = encode_png(mask.astype(np.uint8) * 255)
                         (directory / "masks" / structure / f"{sample_id}.png").write_bytes(png)
+                if index % 13 != 6:
+                    heart, lungs = (np.ptp(np.flatnonzero(masks[name].any(axis=0))) + 1 for name in STRUCTURES)
+                    ratios.append({"sample_id": sample_id, "cardiothoracic_ratio": float(heart / lungs)})
                 people.append(_person(sample_id, patient_id, patient, rng))
                 values = [float(not findings.any()), *findings.astype(float)]
                 if index % 11 == 5:
@@ -69,6 +72,7 @@ def tiny_dataset(path: str | Path, *, n_patients: int = 20, seed: int = 0, overw
         MANIFEST.write(frame, directory / "manifest.parquet")
         DEMOGRAPHICS.write(pd.DataFrame(people), directory / "demographics.parquet")
         LABELS.write(pd.DataFrame(labels), directory / "labels.parquet")
+        MEASUREMENTS.write(pd.DataFrame(ratios), directory / "measurements.parquet")
         REPORTS.write(pd.DataFrame(reports), directory / "reports.parquet")
     return Dataset.open(path)
 

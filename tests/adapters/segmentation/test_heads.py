@@ -104,3 +104,19 @@ def test_overlapping_structures_and_asymmetric_places_are_kept(
     adapter.train()
     agreement = ((adapter(output) > 0) == (target == 1)).float().mean((0, 2, 3))
     assert float(agreement.min()) > 0.93
+
+
+def test_films_without_distances_are_told(
+    segmentation_values: dict[str, Any], encoder: Encoder, dataset: Dataset, features: Features
+) -> None:
+    """Every eighth film of the tiny dataset has no spacing; means of millimetres are over the others."""
+    adapter = _begin(segmentation_values, encoder, dataset)
+    adapter.thresholds = {"heart": 0.0, "lungs": 2.0}  # everywhere and nowhere
+    evaluation = adapter.evaluate(dataset, FilmFeatures(features, dataset.sample_ids("test")))
+    rows = evaluation.table[evaluation.table["dice"].notna()]
+    for structure in ("heart", "lungs"):
+        n_without = int(rows.loc[rows["label"] == structure, "hd95_mm"].isna().sum())
+        n_reference = evaluation.per_label[structure]["n_reference"]
+        assert evaluation.notes[structure].startswith(f"no distances on {n_without} of {n_reference} films")
+    assert evaluation.per_label["lungs"]["hd95_mm"] is None
+    assert evaluation.per_label["lungs"]["dice"] == 0.0

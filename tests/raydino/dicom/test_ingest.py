@@ -168,6 +168,19 @@ def test_labels_reports_and_masks(archive: Path, tmp_path: Path) -> None:
     assert list(films.loc[[ids["one/a"], ids["one/b.dcm"], ids["two/d"]], "split"]) == ["test", "test", "val"]
 
 
+def test_measurements_of_the_labels_csv_are_kept(archive: Path, tmp_path: Path, key: Path) -> None:
+    (tmp_path / "labels.csv").write_text("sop_instance_uid,cardiothoracic_ratio,Effusion\n1.2.1,0.52,1\n1.2.2,,0\n")
+    ingest(archive, tmp_path / "out", options(labels=tmp_path / "labels.csv", key=key))
+    dataset = Dataset.open(tmp_path / "out")
+    known = dataset.measurements["cardiothoracic_ratio"].dropna()
+    assert list(known) == [0.52]
+    assert dataset.labels.loc[known.index[0], "Effusion"] == 1
+    assert list(dataset.measurements.index) == dataset.sample_ids()
+    ingest(archive, tmp_path / "none", options(key=key))
+    assert not (tmp_path / "none" / "measurements.parquet").exists()
+    assert Dataset.open(tmp_path / "none").measurements.shape == (len(dataset.sample_ids()), 0)
+
+
 def test_a_torn_patient_stops_it(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("sop_instance_uid,split,L\n1.2.1,train,1\n1.2.2,test,1\n")
     with pytest.raises(UserError, match="different splits"):

@@ -25,6 +25,7 @@ def test_labels_facts_and_what_is_left_out(tmp_path: Path) -> None:
     assert row is not None
     assert (row.line, row.labels) == (2, {"A": 1.0, "B": 0.0})
     assert (row.known.patient_id, row.known.split, row.known.age_years) == ("P", "val", 44.5)
+    assert row.known.cardiothoracic_ratio == 0.5
     empty = films.find("1.3", "")
     assert empty is not None
     assert empty.labels == {"A": 0.0, "B": None}

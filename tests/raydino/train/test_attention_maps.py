@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from raydino.nn.vit import VisionTransformer, ViTConfig
-from raydino.train.attention_maps import class_attention, patch_colours
+from raydino.train.attention_maps import attention_rollout, class_attention, patch_colours
 
 
 @pytest.mark.parametrize("backend", ["plain", "sdpa"])
@@ -52,3 +52,23 @@ def test_colours_are_principal_components():
 def test_colours_of_tokens_that_are_all_alike_and_of_few_dimensions():
     assert np.isfinite(patch_colours(np.ones((2, 3, 3, 5)), np.ones((2, 3, 3)))).all()
     assert patch_colours(np.random.default_rng(0).normal(size=(2, 3, 3, 2)), np.ones((2, 3, 3))).shape == (2, 3, 3, 3)
+
+
+def test_rollout_is_the_product_of_the_blocks_matrices():
+    vit = VisionTransformer(
+        ViTConfig(image_size=32, patch_size=8, embed_dim=16, depth=3, n_heads=2, n_registers=1, layerscale_init=1.0)
+    ).initialise(torch.Generator().manual_seed(0))
+    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    tokens, grid = vit.embed(images)
+    flow = torch.eye(tokens.shape[1], dtype=torch.float64)
+    for block in vit.blocks:
+        with torch.no_grad():
+            normed = block.norm1(tokens)
+            query, key, _ = block.attn.qkv(normed).view(2, -1, 3, 2, 8).permute(2, 0, 3, 1, 4).double()
+            weights = (query @ key.transpose(-2, -1) / 8**0.5).softmax(-1)
+            flow = (weights.mean(1) + torch.eye(tokens.shape[1])) / 2 @ flow
+            tokens = block(tokens)
+    got = attention_rollout(vit, images)
+    assert got.shape == (2, *grid)
+    assert got.flatten(1).double() == pytest.approx(flow[:, 0, 2:].numpy(), abs=1e-6)
+    assert (got.sum((1, 2)) < 1).all()
