@@ -92,8 +92,21 @@ class Runtime(Config):
     block: Annotated[int, Field(ge=1)] = 32  # bootstrap replicates held in memory at once
 
 
+class About(Config):
+    """What a table of predictions cannot tell, in the owner's words; the report prints it, or that it was not told."""
+
+    model: str = ""  # name and version
+    intended_use: str = ""
+    fairness_definition: str = ""  # which difference matters and why, chosen before looking
+    label_source: str = ""  # who said what is true, and how often that is wrong
+    training_data: str = ""  # where the model was trained, and whether any patient here was in it
+    mitigation: str = ""  # what was tried, and what it cost
+    monitoring: str = ""  # what will be watched, how often, and what happens then
+
+
 class AuditConfig(Config):
     """``configs/audit/default.yaml`` is exactly ``AuditConfig()``."""
 
+    about: About = About()
     recipe: Recipe = Recipe()
     runtime: Runtime = Runtime()
