@@ -16,24 +16,19 @@ import pandas as pd
 from bias_audit.audit import AuditResult
 from bias_audit.digest import detectable_by_axis, missingness, unsaid_by_axis, verdict_counts, worst_groups
 from bias_audit.page import render_html
+from bias_audit.schema import FORMAT, FORMAT_VERSION, TABLES
 from bias_audit.wording import finding_sentence, summary_sentence, sureness_sentence, who
 from raydino import __version__
-from raydino.artifacts.audit import CASE_MIX, FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
 from raydino.artifacts.header import write_json
 
 DISCLAIMER = "Research use only, never a diagnosis."
-FORMAT, FORMAT_VERSION = "raydino audit report", 1  # of report.json, see report.schema.json
 LIBRARIES = ("numpy", "pandas", "scipy", "fairlearn")
 
 
 def write_audit(result: AuditResult, directory: Path) -> None:
     """Write the tables (strata, gaps, references, spreads, case_mix, fairness), report.json and report.html."""
-    STRATA.write(result.strata, directory / "strata.parquet")
-    GAPS.write(result.gaps, directory / "gaps.parquet")
-    REFERENCES.write(result.references, directory / "references.parquet")
-    SPREADS.write(result.spreads, directory / "spreads.parquet")
-    CASE_MIX.write(result.case_mix, directory / "case_mix.parquet")
-    FAIRNESS.write(result.fairness, directory / "fairness.parquet")
+    for name, layout in TABLES.items():
+        layout.write(getattr(result, name), directory / f"{name}.parquet")
     report = report_values(result)
     write_json(directory / "report.json", report)
     (directory / "report.html").write_text(render_html(result, report), encoding="utf-8")
@@ -69,12 +64,7 @@ def report_values(result: AuditResult) -> dict[str, Any]:
         "cannot_be_said": unsaid_by_axis(result.gaps),
         "detectable": detectable_by_axis(result.gaps),
         "worst": [{name: _plain(v) for name, v in row.items()} for row in worst_groups(result.spreads, plain)],
-        "strata": _records(result.strata),
-        "gaps": _records(result.gaps),
-        "references": _records(result.references),
-        "spreads": _records(result.spreads),
-        "case_mix": _records(result.case_mix),
-        "fairness": _records(result.fairness),
+        **{name: _records(getattr(result, name)) for name in TABLES},
         "methods": {
             "settings": result.config.resolved(),
             "seed": recipe.seed,
