@@ -60,7 +60,7 @@ def audit(
     patient = np.unique(table.films["patient_id"].to_numpy(str), return_inverse=True)[1]
     weights = patient_multiplicities(int(patient.max()) + 1, recipe.bootstraps, np.random.default_rng(recipe.seed))
     cohort = cohort_table(table.films, parts)
-    privacy = _Privacy(Sums(parts, index), cohort["n_patients"].to_numpy(), recipe.suppress_below)
+    privacy = Privacy(Sums(parts, index), cohort["n_patients"].to_numpy(), recipe.suppress_below)
     confounders = _confounders(table, recipe)
     by_label: dict[str, LabelRows] = {}
     metrics: dict[str, Metric] = {}
@@ -115,7 +115,7 @@ def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return frame.reindex(columns=[column.name for column in table.columns])
 
 
-class _Privacy:
+class Privacy:
     """Which strata are hidden, in the cohort and for a label; none where ``below`` is 0."""
 
     def __init__(self, sums: Sums, patients: Ints, below: int) -> None:

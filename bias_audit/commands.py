@@ -105,3 +105,59 @@ def predictions(
         from bias_audit.conditions import EXIT_CODE
 
         raise typer.Exit(EXIT_CODE)
+
+
+@audit.command("compare")
+def compare(
+    old: Annotated[Path, typer.Argument(help="Predictions of the older model or date: an artifact, CSV or parquet.")],
+    new: Annotated[Path, typer.Argument(help="Predictions of the newer one.")],
+    out: Annotated[Path, typer.Option(help="Directory of the comparison: report.html, report.json, parquet tables.")],
+    demographics: Demographics = None,
+    demographics_new: Annotated[
+        Path | None, typer.Option(help="Dataset of NEW, where it is another than that of OLD.")
+    ] = None,
+    by: By = None,
+    config: Settings = None,
+    mapping: MappingFile = None,
+    column: Columns = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(help="End with exit code 3 where this holds, as 'widened>0' or 'widening:auroc>0.05'."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing comparison.")] = False,
+    set_: Set = None,
+) -> None:
+    """Compare two models on the same patients, or one model at two dates: did any gap grow?
+
+    Example: [bold]raydino audit compare may.csv june.csv --out change --fail-on 'widened>0'[/bold]
+    """
+    from bias_audit.conditions import EXIT_CODE
+    from bias_audit.run import AuditRun, settings_of, write_changes
+
+    settings = settings_of(config, {}, set_ or [])
+    runs = [
+        AuditRun(settings, by, dataset, mapping, tuple(column or ()))
+        for dataset in (demographics, demographics_new or demographics)
+    ]
+    if write_changes((old, new), runs, out, fail_on=fail_on or [], overwrite=overwrite):
+        raise typer.Exit(EXIT_CODE)
+
+
+@audit.command("encoder")
+def encoder(
+    features: Annotated[Path, typer.Argument(help="A features artifact of raydino embed.")],
+    demographics: Annotated[Path, typer.Option(help="The dataset that the features are of.")],
+    out: Annotated[Path, typer.Option(help="Directory of the report: report.html, report.json, parquet tables.")],
+    by: Annotated[str | None, typer.Option(help="Axes, by commas. Default: sex, age, site, population.")] = None,
+    config: Settings = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    set_: Set = None,
+) -> None:
+    """What do frozen features tell of sex, age, site and population? Linear probes, with intervals, and distances.
+
+    Example: [bold]raydino audit encoder features --demographics dataset --out encoder-audit[/bold]
+    """
+    from bias_audit.encoder_run import write_encoder_audit
+    from bias_audit.run import settings_of
+
+    write_encoder_audit(features, demographics, by, settings_of(config, {}, set_ or []), out, overwrite=overwrite)

@@ -26,7 +26,7 @@ EXIT_CODE = 3  # a condition holds; 0 good, 2 the user's fault, 1 ours
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 COUNTS = ("flagged", "different", "equivalent", "undecided", "untested")
 SIZES = ("gap", "sure_gap")
-CHANGE_COUNTS = ("widened", "narrowed", "fell", "rose")
+CHANGE_COUNTS = ("widened", "narrowed", "worse", "better")
 CHANGE_SIZES = ("widening", "sure_widening")
 _FORM = re.compile(r"\s*([a-z_]+)(?::([A-Za-z0-9_]+))?\s*(>=|<=|>|<)\s*([0-9.]+(?:e-?[0-9]+)?)\s*")
 

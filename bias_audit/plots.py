@@ -162,3 +162,36 @@ def _svg(width: float, height: float, title: str, words: str, body: str) -> str:
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}. {escape(words)}" '
         f'style="max-width:{width:g}px">{body}</svg>'
     )
+
+
+def scatter(title: str, groups: Sequence[tuple[str, Floats]]) -> str:
+    """An SVG of points [n, 2] by group, five groups at most; shape tells groups apart where colour does not."""
+    every = np.concatenate([points for _, points in groups]) if groups else np.zeros((0, 2))
+    low = every.min(axis=0) if len(every) else np.zeros(2)
+    width = np.maximum((every.max(axis=0) if len(every) else np.ones(2)) - low, 1e-9)
+    floor = TOP + SIDE
+    body = [
+        f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}"/>',
+        f'<text class="tick" x="{LEFT + SIDE / 2}" y="{floor + 20}" text-anchor="middle">component 1</text>',
+        f'<text class="tick" transform="translate(30 {TOP + SIDE / 2}) rotate(-90)" text-anchor="middle">'
+        "component 2</text>",
+    ]
+    for k, (name, points) in enumerate(groups):
+        colour = LINES[k % len(LINES)][0]
+        at = (points - low) / width
+        dots = "".join(_shape(k, LEFT + 6 + x * (SIDE - 12), floor - 6 - y * (SIDE - 12)) for x, y in at)
+        key = floor + 42 + 18 * k
+        body.append(
+            f'<g fill="{colour}" fill-opacity="0.6">{dots}</g><g fill="{colour}">{_shape(k, LEFT + 8, key)}</g>'
+            f'<text class="name" x="{LEFT + 22}" y="{key + 4}">{escape(_short(name, 34))}</text>'
+        )
+    words = "Groups: " + ", ".join(f"{name} ({len(points)} films)" for name, points in groups)
+    return _svg(LEFT + SIDE + 14, floor + 42 + 18 * len(groups), title, words, "".join(body))
+
+
+def _shape(k: int, x: float, y: float) -> str:
+    """Circle, square, triangle, diamond, bar: one a group."""
+    corners = {1: "m-2.6 -2.6h5.2v5.2h-5.2z", 2: "m0 -3.4l3.2 5.6h-6.4z", 3: "m0 -3.8l3.8 3.8l-3.8 3.8l-3.8 -3.8z"}
+    if k % len(LINES) == 0:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>'
+    return f'<path d="M{x:.1f} {y:.1f}{corners.get(k % len(LINES), "m-3.4 -1.2h6.8v2.4h-6.8z")}"/>'

@@ -57,14 +57,14 @@ def report_values(result: AuditResult) -> dict[str, Any]:
             "fingerprints": table.inputs,
             "notes": list(table.notes),
         },
-        "cohort": _records(result.cohort),
+        "cohort": records(result.cohort),
         "verdicts": verdict_counts(result.gaps),
         "sureness": sureness_sentence(verdict_counts(result.gaps), recipe.margin),
         "missing": missingness(result.cohort, plain),
         "cannot_be_said": unsaid_by_axis(result.gaps),
         "detectable": detectable_by_axis(result.gaps),
         "worst": [{name: _plain(v) for name, v in row.items()} for row in worst_groups(result.spreads, plain)],
-        **{name: _records(getattr(result, name)) for name in TABLES},
+        **{name: records(getattr(result, name)) for name in TABLES},
         "methods": {
             "settings": result.config.resolved(),
             "seed": recipe.seed,
@@ -100,7 +100,8 @@ def _findings(result: AuditResult, titles: dict[str, str]) -> list[dict[str, Any
     return found
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON types; a figure that does not exist is null."""
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from bias_audit.audit import audit
 from bias_audit.axes import Axis, choose_axes
+from bias_audit.compare import change_quantities, compare
+from bias_audit.compare_page import summary, write_comparison
 from bias_audit.conditions import audit_quantities, parse_conditions, told
 from bias_audit.inputs import AuditTable, read_plain, read_table
 from bias_audit.mapping import Mapping, guess_mapping, mapping_yaml, with_columns
 from bias_audit.printing import find_chromium, print_pdf
 from bias_audit.render import write_audit
 from bias_audit.settings import AuditConfig
-from raydino.artifacts.audit import AUDIT
+from raydino.artifacts.audit import AUDIT, COMPARISON
 from raydino.artifacts.header import creating, refuse_existing
 from raydino.config import load_config, parse_config
 from raydino.errors import UserError
@@ -87,3 +89,24 @@ class AuditRun:
         for line in held:
             console.print(line, markup=False)
         return held
+
+
+def write_changes(
+    tables: tuple[Path, Path], runs: Sequence[AuditRun], out: Path, *, fail_on: Sequence[str], overwrite: bool
+) -> list[str]:
+    """Compare two tables, each read by its own run, into ``out``; the conditions of ``fail_on`` that hold."""
+    conditions = parse_conditions(fail_on, comparison=True)
+    refuse_existing(out, overwrite=overwrite)
+    (old, axes_old), (new, axes_new) = (run.read(table) for run, table in zip(runs, tables, strict=True))
+    settings = runs[0].settings
+    changes = compare(old, new, (axes_old, axes_new), settings, lambda labels: track(labels, "Compare"))
+    inputs = {f"{age}: {name}": print_ for age, t in (("old", old), ("new", new)) for name, print_ in t.inputs.items()}
+    recorded = settings.resolved() | {"axes": [axis.name for axis in axes_new]}
+    seed = settings.recipe.seed
+    with creating(out, COMPARISON, config=recorded, seed=seed, inputs=inputs, overwrite=overwrite) as partial:
+        write_comparison(changes, partial)
+    console.print(f"{summary(changes)} Report: {out / 'report.html'}", markup=False)
+    held = told(conditions, change_quantities(changes))
+    for line in held:
+        console.print(line, markup=False)
+    return held
