@@ -18,6 +18,7 @@ from bias_audit.inputs import AuditTable
 from bias_audit.intervals import patient_multiplicities
 from bias_audit.label import LabelAudit
 from bias_audit.masks import MEASURED
+from bias_audit.measurements import ERRORS
 from bias_audit.metrics import Metric, metrics_for
 from bias_audit.rows import Bools, Ints, LabelRows, Rows
 from bias_audit.settings import AuditConfig, Recipe
@@ -148,5 +149,7 @@ def label_rows(rows: pd.DataFrame, patient: Ints, index: StrataIndex) -> tuple[L
     kept = rows[known].sort_values(["score", "film"], kind="stable")
     film = kept["film"].to_numpy(np.int64)
     target, score, threshold = (kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold"))
-    answers = Rows(target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in MEASURED if n in kept})
+    answers = Rows(
+        target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in (*MEASURED, *ERRORS) if n in kept}
+    )
     return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown, film

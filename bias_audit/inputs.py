@@ -26,14 +26,30 @@ from bias_audit.checks import (
 )
 from bias_audit.mapping import Mapping, apply_mapping
 from bias_audit.masks import MEASURED
+from bias_audit.measurements import ERRORS, error_columns
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import read_header
 from raydino.artifacts.predictions import PREDICTIONS, TABLES, Predictions
 from raydino.errors import UserError
 
 NEEDED = ("patient_id", "label", "target", "score")
-NOT_GROUPS = frozenset((*NEEDED, *MEASURED, "sample_id", "threshold", "split", "task", "study_id", "text", "reference"))
+NOT_GROUPS = frozenset(
+    (
+        *NEEDED,
+        *MEASURED,
+        *ERRORS,
+        "prediction",
+        "sample_id",
+        "threshold",
+        "split",
+        "task",
+        "study_id",
+        "text",
+        "reference",
+    )
+)
 DEFAULT_THRESHOLD = 0.5
+OF_MEASUREMENTS = ("segmentation", "regression")  # tasks whose rows hold what was measured, no score
 
 
 @dataclass(frozen=True)
@@ -41,11 +57,11 @@ class AuditTable:
     """Checked predictions: ``rows`` of films × labels, and ``films`` with their groups.
 
     rows: film (position in films), label, target, score, threshold, known (the answer is known), and in
-    segmentation what was measured of the masks (``masks.MEASURED``).
+    segmentation what was measured of the masks (``masks.MEASURED``), in regression ``measurements.ERRORS``.
     films: sample_id, patient_id and one column a group, sorted by sample_id.
     """
 
-    task: str  # classification, segmentation or report
+    task: str  # classification, segmentation, report or regression
     rows: pd.DataFrame
     films: pd.DataFrame
     groups: tuple[str, ...]  # group columns of films
@@ -171,6 +187,9 @@ def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.D
     if task == "segmentation":
         frame["known"] = frame["dice"].notna()
         return frame.assign(target=1.0, score=1.0, threshold=0.0)
+    if task == "regression":
+        frame = frame.assign(**error_columns(frame))
+        return frame.assign(known=frame["target"].notna(), target=1.0, score=1.0, threshold=0.0)
     frame["target"] = to_targets(frame, path)
     frame["score"] = to_fractions(frame, "score", path)
     if "threshold" in frame:
@@ -220,7 +239,7 @@ def _table(frame: pd.DataFrame, task: str, path: Path, inputs: dict[str, str], n
     films = frame.drop_duplicates("sample_id").sort_values("sample_id")[["sample_id", "patient_id", *groups]]
     films = films.reset_index(drop=True)
     position = pd.Series(films.index, index=films["sample_id"])
-    measured = [name for name in MEASURED if name in frame] if task == "segmentation" else []
+    measured = [name for name in (*MEASURED, *ERRORS) if name in frame] if task in OF_MEASUREMENTS else []
     rows = frame[["label", "target", "score", "threshold", *measured, "known"]].assign(
         film=position.loc[frame["sample_id"]].to_numpy()
     )
