@@ -98,11 +98,25 @@ def write_encoder_audit(
     axes = choose_axes(names, columns, config.recipe.age_edges_years, skip_absent=by is None)
     found = audit_encoder(values, films, axes, config)
     inputs = {path.name: read_header(path).fingerprint for path in (features, demographics)}
-    report = {
+    report = encoder_values(found, features.name, films, config, inputs)
+    seed = config.recipe.seed
+    with creating(out, ENCODING, config=config.resolved(), seed=seed, inputs=inputs, overwrite=overwrite) as partial:
+        PROBES.write(found["probes"], partial / "probes.parquet")
+        DISTANCES.write(found["distances"], partial / "distances.parquet")
+        write_json(partial / "report.json", report)
+        (partial / "report.html").write_text(encoder_html(report, found, axes, config), encoding="utf-8")
+    console.print(f"Report: {out / 'report.html'}")
+
+
+def encoder_values(
+    found: dict[str, Any], source: str, films: pd.DataFrame, config: AuditConfig, inputs: dict[str, str]
+) -> dict[str, Any]:
+    """Everything that the page says, as JSON types."""
+    return {
         "format": "raydino encoder audit",
         "format_version": 1,
         "use": DISCLAIMER,
-        "source": features.name,
+        "source": source,
         "films": len(films),
         "patients": int(films["patient_id"].nunique()),
         "shares": [float(share) for share in found["shares"]],
@@ -110,16 +124,10 @@ def write_encoder_audit(
         "distances": records(found["distances"]),
         "methods": {"settings": config.resolved(), "producer": f"raydino {__version__}", "fingerprints": inputs},
     }
-    seed = config.recipe.seed
-    with creating(out, ENCODING, config=config.resolved(), seed=seed, inputs=inputs, overwrite=overwrite) as partial:
-        PROBES.write(found["probes"], partial / "probes.parquet")
-        DISTANCES.write(found["distances"], partial / "distances.parquet")
-        write_json(partial / "report.json", report)
-        (partial / "report.html").write_text(_html(report, found, axes, config), encoding="utf-8")
-    console.print(f"Report: {out / 'report.html'}")
 
 
-def _html(report: dict[str, Any], found: dict[str, Any], axes: Sequence[Axis], config: AuditConfig) -> str:
+def encoder_html(report: dict[str, Any], found: dict[str, Any], axes: Sequence[Axis], config: AuditConfig) -> str:
+    """The page as text."""
     titles = {axis.name: axis.title for axis in axes}
     step = max(1, -(-len(found["places"]) // DRAWN))
     shown = slice(None, None, step)

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from bias_audit.audit import audit
 from bias_audit.axes import choose_axes
+from bias_audit.compare import compare
+from bias_audit.compare_page import write_comparison
+from bias_audit.encoder_run import audit_encoder, encoder_html, encoder_values
 from bias_audit.inputs import table_of
 from bias_audit.printing import QUIET, find_chromium, print_pdf
 from bias_audit.render import write_audit
@@ -95,14 +99,24 @@ def unfold(page: Any) -> None:
     page.evaluate("() => document.querySelectorAll('details').forEach((part) => { part.open = true; })")
 
 
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_nothing_overflows_or_overlaps(page: Any, width: int) -> None:
+def fits(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(STUCK_OUT) == []
     assert page.evaluate(OVERLAPS) == []
     assert page.evaluate(TEXTS_MEET) == []
+
+
+def serious_faults(page: Any, axe: str) -> list[tuple[str, str]]:
+    page.evaluate(Path(axe).read_text(encoding="utf-8"))  # not as a script of the page: its policy would refuse it
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    return [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_nothing_overflows_or_overlaps(page: Any, width: int) -> None:
+    fits(page, width)
 
 
 def test_in_print_nothing_is_cut_off_and_what_is_folded_shows(page: Any) -> None:
@@ -119,16 +133,44 @@ def test_in_print_nothing_is_cut_off_and_what_is_folded_shows(page: Any) -> None
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_axe_finds_no_serious_fault(page: Any, browser: Any, report: Path, width: int) -> None:
+def test_axe_finds_no_serious_fault(page: Any, width: int) -> None:
     axe = os.environ.get("RAYDINO_AXE")
     if not axe:
         pytest.skip("RAYDINO_AXE does not name axe-core's axe.min.js (npm install axe-core)")
     page.set_viewport_size({"width": width, "height": 1000})
     unfold(page)
-    page.evaluate(Path(axe).read_text(encoding="utf-8"))  # not as a script of the page: its policy would refuse it
-    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-    serious = [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")]
-    assert serious == []
+    assert serious_faults(page, axe) == []
+
+
+@pytest.mark.parametrize("kind", ["compare", "encoder"])
+def test_the_other_pages_are_as_good(browser: Any, cohort: pd.DataFrame, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "report.html"
+    {"compare": write_compared, "encoder": write_encoder}[kind](cohort, tmp_path)
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(path.as_uri())
+    for width in WIDTHS.values():
+        fits(page, width)
+    if os.environ.get("RAYDINO_AXE"):
+        assert serious_faults(page, os.environ["RAYDINO_AXE"]) == []
+    page.close()
+
+
+def write_compared(cohort: pd.DataFrame, directory: Path) -> None:
+    frame = cohort[cohort["label"] == "Pleural Effusion"]
+    tables = [table_of(one, name) for one, name in ((frame, "may.csv"), (frame.iloc[::-1], "june.csv"))]
+    axes = choose_axes(["sex"], tables[0].groups, (18,), skip_absent=False)
+    config = AuditConfig(recipe=Recipe(bootstraps=100, metrics=("auroc", "sensitivity")))
+    write_comparison(compare(tables[0], tables[1], (axes, axes), config), directory)
+
+
+def write_encoder(cohort: pd.DataFrame, directory: Path) -> None:
+    films = cohort.drop_duplicates("sample_id").reset_index(drop=True)[["patient_id", "sex", "age_years", "site"]]
+    features = np.random.default_rng(0).normal(0, 1, (len(films), 8)) + (films["sex"] == "F").to_numpy()[:, None]
+    axes = choose_axes(["sex", "age", "site"], list(films.columns), (40, 60), skip_absent=False)
+    config = AuditConfig(recipe=Recipe(bootstraps=100))
+    found = audit_encoder(features, films, axes, config)
+    report = encoder_values(found, "features", films, config, {})
+    (directory / "report.html").write_text(encoder_html(report, found, axes, config), encoding="utf-8")
 
 
 def test_a_table_is_sorted_and_filtered_by_keyboard(page: Any) -> None:
