@@ -63,7 +63,7 @@ def test_a_condition_that_holds_ends_with_exit_code_3(
 ) -> None:
     arguments = ["audit", str(csv), "--by", "sex,site", "--bootstraps", "100", "--set", "recipe.metrics=[sensitivity]"]
     assert run([*arguments, "--out", str(tmp_path / "a"), "--fail-on", "flagged>0"]) == 3
-    assert "--fail-on 'flagged>0' holds: flagged is" in capsys.readouterr().out
+    assert "--fail-on 'flagged>0' holds: flagged is" in capsys.readouterr().err
     assert (tmp_path / "a" / "report.html").is_file()  # the audit itself is good
     assert run([*arguments, "--out", str(tmp_path / "b"), "--fail-on", "gap:sensitivity>0.99"]) == 0
 
