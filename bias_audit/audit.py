@@ -18,6 +18,7 @@ from bias_audit.inputs import AuditTable
 from bias_audit.intervals import patient_multiplicities
 from bias_audit.label import LabelAudit
 from bias_audit.masks import MEASURED
+from bias_audit.measurements import ERRORS
 from bias_audit.metrics import Metric, metrics_for
 from bias_audit.rows import Bools, Ints, LabelRows, Rows
 from bias_audit.settings import AuditConfig, Recipe
@@ -60,7 +61,7 @@ def audit(
     patient = np.unique(table.films["patient_id"].to_numpy(str), return_inverse=True)[1]
     weights = patient_multiplicities(int(patient.max()) + 1, recipe.bootstraps, np.random.default_rng(recipe.seed))
     cohort = cohort_table(table.films, parts)
-    privacy = _Privacy(Sums(parts, index), cohort["n_patients"].to_numpy(), recipe.suppress_below)
+    privacy = Privacy(Sums(parts, index), cohort["n_patients"].to_numpy(), recipe.suppress_below)
     confounders = _confounders(table, recipe)
     by_label: dict[str, LabelRows] = {}
     metrics: dict[str, Metric] = {}
@@ -115,7 +116,7 @@ def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return frame.reindex(columns=[column.name for column in table.columns])
 
 
-class _Privacy:
+class Privacy:
     """Which strata are hidden, in the cohort and for a label; none where ``below`` is 0."""
 
     def __init__(self, sums: Sums, patients: Ints, below: int) -> None:
@@ -148,5 +149,7 @@ def label_rows(rows: pd.DataFrame, patient: Ints, index: StrataIndex) -> tuple[L
     kept = rows[known].sort_values(["score", "film"], kind="stable")
     film = kept["film"].to_numpy(np.int64)
     target, score, threshold = (kept[name].to_numpy(np.float64) for name in ("target", "score", "threshold"))
-    answers = Rows(target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in MEASURED if n in kept})
+    answers = Rows(
+        target, score, threshold, {n: kept[n].to_numpy(np.float64) for n in (*MEASURED, *ERRORS) if n in kept}
+    )
     return LabelRows(answers, patient[film], index.membership[film], len(index)), unknown, film

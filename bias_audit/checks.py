@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bias_audit.ages import age_in_years
 from bias_audit.axes import MAX_AGE_YEARS
 from raydino.errors import UserError
 
 
-def require_columns(frame: pd.DataFrame, needed: Sequence[str], path: Path) -> None:
-    """Raise UserError naming the first missing column, the nearest one found, and all found."""
+def require_columns(frame: pd.DataFrame, needed: Sequence[str], path: Path, remedy: str | None = None) -> None:
+    """Raise UserError naming the first missing column, the nearest one found, all found, and ``remedy``."""
     found = [str(name) for name in frame.columns]
     missing = [name for name in needed if name not in found]
     if missing:
@@ -26,7 +27,8 @@ def require_columns(frame: pd.DataFrame, needed: Sequence[str], path: Path) -> N
         raise UserError(
             f"lacks the column {missing[0]!r}",
             where=path,
-            remedy=f"{hint}needed: {', '.join(needed)}; found: {', '.join(found) or 'none'}",
+            remedy=f"{hint}needed: {', '.join(needed)}; found: {', '.join(found) or 'none'}"
+            + (f"; {remedy}" if remedy else ""),
         )
 
 
@@ -86,8 +88,14 @@ def to_targets(frame: pd.DataFrame, path: Path) -> pd.Series:
 
 
 def to_ages(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.Series:
-    """Years; impossible ages become NaN (UNKNOWN) and a note says how many."""
-    years = _numbers(frame, "age_years", path)
+    """Years; ages with a unit ("045Y", "6M") are taken, impossible ones become NaN; a note says how many of either."""
+    column = frame["age_years"].astype(object)
+    with_unit = column.map(lambda value: age_in_years(value) if isinstance(value, str) else None)
+    read = with_unit.notna()
+    if read.any():
+        shown = column[read].iloc[0]
+        notes.append(f"{int(read.sum())} rows give the age with a unit, as {shown!r}: taken as years.")
+    years = _numbers(frame.assign(age_years=column.where(~read, with_unit)), "age_years", path)
     wrong = (years < 0) | (years > MAX_AGE_YEARS)
     if wrong.any():
         notes.append(
@@ -98,7 +106,10 @@ def to_ages(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.Series:
 
 def _numbers(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
     column = frame[name]
-    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    except (TypeError, ValueError):  # lists, structs, times
+        raise UserError(f"{name} holds {column.dtype}, not numbers", where=path) from None
     empty = column.isna() | (column.astype(object).map(lambda value: isinstance(value, str) and not value.strip()))
     wrong = numbers.isna() & ~empty
     if wrong.any():
@@ -112,7 +123,20 @@ def _row(mask: pd.Series) -> int:
 
 
 def _shown(value: object) -> str:
-    return "empty" if value is None or value != value else repr(value if isinstance(value, str) else float(str(value)))
+    try:
+        if value is None or value != value:
+            return "empty"
+        return repr(value if isinstance(value, str) else float(str(value)))
+    except ValueError:  # a list, a struct, a time
+        return str(value)[:60]
+
+
+def drop_repeats(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Rows that say exactly the same of the same film and label count once, and a note says how many did not."""
+    repeated = frame.duplicated()
+    if repeated.any():
+        notes.append(f"{int(repeated.sum())} rows repeat another row exactly: counted once.")
+    return frame[~repeated].reset_index(drop=True)
 
 
 def refuse_duplicates(frame: pd.DataFrame, path: Path) -> None:

@@ -1,14 +1,60 @@
-"""``raydino audit``: read, audit, write the audit artifact. Heavy imports stay inside the function."""
+"""``raydino audit``: read, audit, write the audit artifact. Heavy imports stay inside the functions."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+DEFAULT = "predictions"  # the command that is meant where none is named
 
 
-def audit(
+class _PredictionsFirst(TyperGroup):
+    """``raydino audit FILE`` is ``raydino audit predictions FILE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+            args = [DEFAULT, *args]
+        return list(super().parse_args(ctx, args))
+
+
+audit = typer.Typer(
+    cls=_PredictionsFirst,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Look for groups of patients that a model serves worse, and say how sure that is.\n\n"
+    "[bold]raydino audit FILE --out AUDIT[/bold] audits predictions (the word [bold]predictions[/bold] may be left "
+    "out; its options: raydino audit predictions --help).",
+)
+
+Demographics = Annotated[
+    Path | None, typer.Option(help="Dataset whose demographics, view and manufacturer are joined by sample_id.")
+]
+By = Annotated[
+    str | None,
+    typer.Option(help="Axes, by commas: sex, age, site, race, view or any other column. Default: the config's."),
+]
+Settings = Annotated[Path | None, typer.Option(help="Settings as YAML. Default: those of configs/audit/default.yaml.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a setting, as recipe.margin=0.1; may be repeated.")
+]
+MappingFile = Annotated[
+    Path | None, typer.Option("--mapping", help="YAML that says which column is what; --write-mapping makes one.")
+]
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", help="One column's name, as score=prob_pneumonia; may be repeated.")
+]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(help="End with exit code 3 where this holds, as 'flagged>0' or 'gap:auroc>0.05'; may be repeated."),
+]
+
+
+@audit.command(DEFAULT)
+def predictions(
     predictions: Annotated[
         Path,
         typer.Argument(
@@ -16,17 +62,12 @@ def audit(
             "empty), score (0..1) and group columns; threshold (else 0.5) and sample_id if there are."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the audit: report.html, report.json, parquet tables.")],
-    demographics: Annotated[
-        Path | None, typer.Option(help="Dataset whose demographics, view and manufacturer are joined by sample_id.")
+    out: Annotated[
+        Path | None, typer.Option(help="Directory of the audit: report.html, report.json, parquet tables.")
     ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(help="Axes, by commas: sex, age, site, race, view or any other column. Default: the config's."),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings as YAML. Default: those of configs/audit/default.yaml.")
-    ] = None,
+    demographics: Demographics = None,
+    by: By = None,
+    config: Settings = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the bootstrap. Default: 0.")] = None,
     bootstraps: Annotated[int | None, typer.Option(help="Resamples of patients. Default: 1000.")] = None,
     min_patients: Annotated[
@@ -35,45 +76,88 @@ def audit(
     min_positives: Annotated[
         int | None, typer.Option(help="Patients needed with the finding, and without it. Default: 5.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing audit.")] = False,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting, as recipe.margin=0.1; may be repeated.")
+    mapping: MappingFile = None,
+    column: Columns = None,
+    write_mapping: Annotated[
+        Path | None, typer.Option(help="Write a mapping guessed from the file's own columns, to be edited, and stop.")
     ] = None,
+    fail_on: FailOn = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print report.pdf too, with an installed Chromium.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing audit.")] = False,
+    set_: Set = None,
 ) -> None:
-    """Look for groups of patients that a model serves worse, and say how sure that is.
+    """Audit a table of predictions, of raydino or of any other model.
 
     Example: [bold]raydino audit predictions.csv --by sex,age,site --out audit[/bold], then open audit/report.html.
     """
-    from bias_audit.audit import audit as run_audit
-    from bias_audit.axes import choose_axes
-    from bias_audit.inputs import read_table
-    from bias_audit.render import write_audit
-    from bias_audit.settings import AuditConfig
-    from raydino.artifacts.audit import AUDIT
-    from raydino.artifacts.header import creating, refuse_existing
-    from raydino.config import load_config, parse_config
+    from bias_audit.run import AuditRun, example_mapping, settings_of
     from raydino.errors import UserError
-    from raydino.tracking import console, track
 
+    if write_mapping is not None:
+        example_mapping(predictions, write_mapping)
+        return
+    if out is None:
+        raise UserError("--out is missing", remedy="name the directory of the audit, as --out audit")
     given = {"seed": seed, "bootstraps": bootstraps, "min_patients": min_patients, "min_positives": min_positives}
-    overrides = [*(set_ or []), *(f"recipe.{name}={value}" for name, value in given.items() if value is not None)]
-    settings = load_config(config, AuditConfig, overrides) if config else parse_config({}, AuditConfig, overrides)
-    refuse_existing(out, overwrite=overwrite)
-    table = read_table(predictions, demographics)
-    recipe = settings.recipe
-    names = [name.strip() for name in by.split(",") if name.strip()] if by is not None else list(recipe.by)
-    axes = choose_axes(names, table.groups, recipe.age_edges_years, skip_absent=by is None)
-    if not axes:
-        raise UserError(
-            "there is no group to audit by",
-            where=predictions,
-            remedy="add columns such as sex, age_years or site, or pass --demographics DATASET",
-        )
-    result = run_audit(table, axes, settings, lambda labels: track(labels, "Audit"))
-    recorded = settings.resolved() | {"axes": [axis.name for axis in axes]}
-    with creating(out, AUDIT, config=recorded, seed=recipe.seed, inputs=table.inputs, overwrite=overwrite) as partial:
-        write_audit(result, partial)
-    flagged = int(result.gaps["flagged"].sum())
-    console.print(
-        f"{flagged} of {int((result.gaps['status'] == 'ok').sum())} gaps flagged. Report: {out / 'report.html'}"
-    )
+    settings = settings_of(config, given, set_ or [])
+    run = AuditRun(settings, by, demographics, mapping, tuple(column or ()))
+    if run.write(predictions, out, fail_on=fail_on or [], pdf=pdf, overwrite=overwrite):
+        from bias_audit.conditions import EXIT_CODE
+
+        raise typer.Exit(EXIT_CODE)
+
+
+@audit.command("compare")
+def compare(
+    old: Annotated[Path, typer.Argument(help="Predictions of the older model or date: an artifact, CSV or parquet.")],
+    new: Annotated[Path, typer.Argument(help="Predictions of the newer one.")],
+    out: Annotated[Path, typer.Option(help="Directory of the comparison: report.html, report.json, parquet tables.")],
+    demographics: Demographics = None,
+    demographics_new: Annotated[
+        Path | None, typer.Option(help="Dataset of NEW, where it is another than that of OLD.")
+    ] = None,
+    by: By = None,
+    config: Settings = None,
+    mapping: MappingFile = None,
+    column: Columns = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(help="End with exit code 3 where this holds, as 'widened>0' or 'widening:auroc>0.05'."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing comparison.")] = False,
+    set_: Set = None,
+) -> None:
+    """Compare two models on the same patients, or one model at two dates: did any gap grow?
+
+    Example: [bold]raydino audit compare may.csv june.csv --out change --fail-on 'widened>0'[/bold]
+    """
+    from bias_audit.conditions import EXIT_CODE
+    from bias_audit.run import AuditRun, settings_of, write_changes
+
+    settings = settings_of(config, {}, set_ or [])
+    runs = [
+        AuditRun(settings, by, dataset, mapping, tuple(column or ()))
+        for dataset in (demographics, demographics_new or demographics)
+    ]
+    if write_changes((old, new), runs, out, fail_on=fail_on or [], overwrite=overwrite):
+        raise typer.Exit(EXIT_CODE)
+
+
+@audit.command("encoder")
+def encoder(
+    features: Annotated[Path, typer.Argument(help="A features artifact of raydino embed.")],
+    demographics: Annotated[Path, typer.Option(help="The dataset that the features are of.")],
+    out: Annotated[Path, typer.Option(help="Directory of the report: report.html, report.json, parquet tables.")],
+    by: Annotated[str | None, typer.Option(help="Axes, by commas. Default: sex, age, site, population.")] = None,
+    config: Settings = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    set_: Set = None,
+) -> None:
+    """What do frozen features tell of sex, age, site and population? Linear probes, with intervals, and distances.
+
+    Example: [bold]raydino audit encoder features --demographics dataset --out encoder-audit[/bold]
+    """
+    from bias_audit.encoder_run import write_encoder_audit
+    from bias_audit.run import settings_of
+
+    write_encoder_audit(features, demographics, by, settings_of(config, {}, set_ or []), out, overwrite=overwrite)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from bias_audit.checks import (
+    drop_repeats,
     refuse_ambiguous_groups,
     refuse_duplicates,
     refuse_torn_patients,
@@ -23,15 +24,32 @@ from bias_audit.checks import (
     to_text,
     to_thresholds,
 )
+from bias_audit.mapping import Mapping, apply_mapping
 from bias_audit.masks import MEASURED
+from bias_audit.measurements import ERRORS, error_columns
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import read_header
 from raydino.artifacts.predictions import PREDICTIONS, TABLES, Predictions
 from raydino.errors import UserError
 
 NEEDED = ("patient_id", "label", "target", "score")
-NOT_GROUPS = frozenset((*NEEDED, *MEASURED, "sample_id", "threshold", "split", "task", "study_id", "text", "reference"))
+NOT_GROUPS = frozenset(
+    (
+        *NEEDED,
+        *MEASURED,
+        *ERRORS,
+        "prediction",
+        "sample_id",
+        "threshold",
+        "split",
+        "task",
+        "study_id",
+        "text",
+        "reference",
+    )
+)
 DEFAULT_THRESHOLD = 0.5
+OF_MEASUREMENTS = ("segmentation", "regression")  # tasks whose rows hold what was measured, no score
 
 
 @dataclass(frozen=True)
@@ -39,11 +57,11 @@ class AuditTable:
     """Checked predictions: ``rows`` of films × labels, and ``films`` with their groups.
 
     rows: film (position in films), label, target, score, threshold, known (the answer is known), and in
-    segmentation what was measured of the masks (``masks.MEASURED``).
+    segmentation what was measured of the masks (``masks.MEASURED``), in regression ``measurements.ERRORS``.
     films: sample_id, patient_id and one column a group, sorted by sample_id.
     """
 
-    task: str  # classification, segmentation or report
+    task: str  # classification, segmentation, report or regression
     rows: pd.DataFrame
     films: pd.DataFrame
     groups: tuple[str, ...]  # group columns of films
@@ -54,18 +72,24 @@ class AuditTable:
     notes: tuple[str, ...]  # what a reader of the report must know about the input
 
 
-def read_table(predictions: str | Path, demographics: str | Path | None = None) -> AuditTable:
+def read_table(
+    predictions: str | Path, demographics: str | Path | None = None, mapping: Mapping | None = None
+) -> AuditTable:
     """Read and check PREDICTIONS (artifact directory, .csv or .parquet), with a dataset's groups if one is given.
 
-    Raises UserError with one line on every fault of the input.
+    ``mapping``: from the columns of a plain table to those that the audit needs. Raises UserError with one line on
+    every fault of the input.
     """
     path = Path(predictions)
     notes: list[str] = []
     if path.is_dir():
+        if mapping is not None and mapping != Mapping():
+            raise UserError("a predictions artifact needs no mapping of columns", where=path)
         frame, task, fingerprint = _read_artifact(path)
     else:
-        frame, task, fingerprint = _read_plain(path), "classification", _sha256(path)
-        require_columns(frame, NEEDED, path)
+        frame, task, fingerprint = read_plain(path), "classification", _sha256(path)
+        frame = apply_mapping(frame, mapping or Mapping(), path, notes)
+        require_columns(frame, NEEDED, path, "or map columns: --column NAME=COLUMN, --write-mapping mapping.yaml")
     if frame.empty:
         raise UserError("holds no row, so there is nothing to audit", where=path)
     inputs = {path.name: fingerprint}
@@ -77,10 +101,11 @@ def read_table(predictions: str | Path, demographics: str | Path | None = None) 
     return _table(frame, task, path, inputs, notes)
 
 
-def table_of(frame: pd.DataFrame, source: str = "table") -> AuditTable:
+def table_of(frame: pd.DataFrame, source: str = "table", mapping: Mapping | None = None) -> AuditTable:
     """A plain table in memory, checked as a file would be; for use from Python."""
     notes: list[str] = []
     path = Path(source)
+    frame = apply_mapping(frame, mapping or Mapping(), path, notes)
     require_columns(frame, NEEDED, path)
     if frame.empty:
         raise UserError("holds no row, so there is nothing to audit", where=path)
@@ -117,7 +142,7 @@ def _mentions(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     )
 
 
-def _read_plain(path: Path) -> pd.DataFrame:
+def read_plain(path: Path) -> pd.DataFrame:
     """A CSV as text, a parquet as it is. Raises UserError when it cannot be read."""
     remedy = "pass a predictions artifact, or a CSV or parquet with " + ", ".join(NEEDED)
     if not path.is_file():
@@ -143,6 +168,7 @@ def _sha256(path: Path) -> str:
 def _checked(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.DataFrame:
     frame = _typed(frame, task, path, notes)
     if "sample_id" in frame:
+        frame = drop_repeats(frame, notes)
         refuse_duplicates(frame, path)
     if "split" in frame:
         refuse_torn_patients(frame, path)
@@ -161,6 +187,9 @@ def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.D
     if task == "segmentation":
         frame["known"] = frame["dice"].notna()
         return frame.assign(target=1.0, score=1.0, threshold=0.0)
+    if task == "regression":
+        frame = frame.assign(**error_columns(frame))
+        return frame.assign(known=frame["target"].notna(), target=1.0, score=1.0, threshold=0.0)
     frame["target"] = to_targets(frame, path)
     frame["score"] = to_fractions(frame, "score", path)
     if "threshold" in frame:
@@ -210,7 +239,7 @@ def _table(frame: pd.DataFrame, task: str, path: Path, inputs: dict[str, str], n
     films = frame.drop_duplicates("sample_id").sort_values("sample_id")[["sample_id", "patient_id", *groups]]
     films = films.reset_index(drop=True)
     position = pd.Series(films.index, index=films["sample_id"])
-    measured = [name for name in MEASURED if name in frame] if task == "segmentation" else []
+    measured = [name for name in (*MEASURED, *ERRORS) if name in frame] if task in OF_MEASUREMENTS else []
     rows = frame[["label", "target", "score", "threshold", *measured, "known"]].assign(
         film=position.loc[frame["sample_id"]].to_numpy()
     )

@@ -20,7 +20,7 @@ from raydino.registry import Registry
 
 Better = Literal["higher", "lower"]
 Labels = Literal["any", "findings", "no_finding"]
-Task = Literal["classification", "segmentation", "report"]
+Task = Literal["classification", "segmentation", "report", "regression"]
 UNIT = (0.0, 1.0)
 
 UNDEFINED = {
@@ -110,6 +110,9 @@ METRICS = Registry(
         "iou": "bias_audit.masks:IOU",
         "hd95_mm": "bias_audit.masks:HD95",
         "assd_mm": "bias_audit.masks:ASSD",
+        "mae_sd": "bias_audit.measurements:MAE_SD",
+        "mae": "bias_audit.measurements:MAE",
+        "mean_error": "bias_audit.measurements:MEAN_ERROR",
     },
 )
 

@@ -16,7 +16,7 @@ AGE_BANDS_YEARS: dict[str, tuple[float, ...]] = {  # lower ends; the first band 
     "pediatric_elderly": (2, 6, 12, 18, 65, 75, 85),  # apart where bodies and films change most
     "twenty_years": (20, 40, 60, 80),
 }
-MARGINS = {"hd95_mm": 2.0, "assd_mm": 1.0}  # in the unit of the metric
+MARGINS = {"hd95_mm": 2.0, "assd_mm": 1.0, "mae_sd": 0.1}  # in the unit of the metric
 
 
 class Recipe(Config):
@@ -47,6 +47,9 @@ class Recipe(Config):
         "iou",
         "hd95_mm",
         "assd_mm",
+        "mae_sd",
+        "mae",
+        "mean_error",
     )
     no_finding: str = "No Finding"  # the label that calls a film healthy; case and underscores do not matter
     reference: dict[str, str] = Field(
@@ -92,8 +95,21 @@ class Runtime(Config):
     block: Annotated[int, Field(ge=1)] = 32  # bootstrap replicates held in memory at once
 
 
+class About(Config):
+    """What a table of predictions cannot tell, in the owner's words; the report prints it, or that it was not told."""
+
+    model: str = ""  # name and version
+    intended_use: str = ""
+    fairness_definition: str = ""  # which difference matters and why, chosen before looking
+    label_source: str = ""  # who said what is true, and how often that is wrong
+    training_data: str = ""  # where the model was trained, and whether any patient here was in it
+    mitigation: str = ""  # what was tried, and what it cost
+    monitoring: str = ""  # what will be watched, how often, and what happens then
+
+
 class AuditConfig(Config):
     """``configs/audit/default.yaml`` is exactly ``AuditConfig()``."""
 
+    about: About = About()
     recipe: Recipe = Recipe()
     runtime: Runtime = Runtime()

@@ -5,17 +5,23 @@ Neighbours: ``audit`` makes the tables, ``render`` lays these sentences out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from bias_audit.metrics import metric_named, same_label
 from bias_audit.strata import TIMES
+from bias_audit.verdicts import DIFFERENT, EQUIVALENT, UNDECIDED
 
 NBSP = "\u00a0"
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """A figure with ``digits`` decimals, or a dash for what has none."""
-    return "–" if value is None or pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
+    if value is None or pd.isna(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def interval(low: float | None, high: float | None, digits: int = 2) -> str:
@@ -90,6 +96,20 @@ def summary_sentence(gaps: pd.DataFrame, label_count: int) -> str:
     shadows = len(flagged) - len(own)
     tail = f", {shadows} of them traced to another flagged group" if shadows else ""
     return f"{len(flagged)} of {tested:,} {noun} flagged over {labels}{tail}."
+
+
+def sureness_sentence(verdicts: Mapping[str, int], margin: float) -> str:
+    """How many gaps are decided, one way or the other, in one or two sentences."""
+    tested = sum(verdicts[name] for name in (DIFFERENT, EQUIVALENT, UNDECIDED))
+    untested = sum(verdicts.values()) - tested
+    if not tested:
+        return "Nothing could be tested."
+    text = (
+        f"Of {tested:,} gaps, {verdicts[DIFFERENT]:,} are surely different, {verdicts[EQUIVALENT]:,} surely smaller "
+        f"than the margin (±{number(margin)} for shares), and {verdicts[UNDECIDED]:,} undecided: this table of "
+        "films is too small to say."
+    )
+    return text + (f" {untested:,} further gaps could not be tested at all." if untested else "")
 
 
 def is_no_finding(label: str, no_finding: str) -> bool:

@@ -128,3 +128,66 @@ FAIRNESS = Table(
         *_STATUS,
     ),
 )
+
+# Two audits side by side: bias_audit/compare.py says how the columns are made.
+COMPARISON = Schema("audit_comparison", 1)
+_CHANGE = (
+    Column("change", "float", nullable=True),  # new - old
+    Column("ci_low", "float", nullable=True),
+    Column("ci_high", "float", nullable=True),
+    Column("p_value", "float", nullable=True),
+    Column("p_adjusted", "float", nullable=True),
+    Column("verdict", "string", nullable=True),
+    *_STATUS,
+)
+_WHERE = tuple(Column(name, "string") for name in ("axis", "stratum", "label", "metric"))
+CHANGES = Table(
+    "changes",
+    (
+        *_WHERE,
+        Column("n_patients_old", "int", nullable=True),  # null where suppressed
+        Column("n_patients_new", "int", nullable=True),
+        Column("old", "float", nullable=True),
+        Column("new", "float", nullable=True),
+        *_CHANGE,  # verdict: better, worse, unchanged or undecided
+    ),
+)
+GAP_CHANGES = Table(
+    "gap_changes",
+    (
+        *_WHERE,
+        Column("old", "float", nullable=True),  # gap against everyone else
+        Column("new", "float", nullable=True),
+        Column("widening", "float", nullable=True),  # |new| - |old|
+        *_CHANGE,  # verdict: widened, narrowed, shifted, unchanged or undecided
+    ),
+)
+
+# What an encoder's features tell of patients: bias_audit/encoding.py.
+ENCODING = Schema("encoder_audit", 1)
+PROBES = Table(
+    "probes",
+    (
+        Column("axis", "string"),
+        Column("groups", "string", nullable=True),  # by commas
+        Column("n_patients_fit", "int", nullable=True),
+        Column("n_patients_read", "int", nullable=True),
+        Column("auroc", "float", nullable=True),  # macro, one group against the rest
+        Column("ci_low", "float", nullable=True),
+        Column("ci_high", "float", nullable=True),
+        Column("from_site", "float", nullable=True),  # the same from the site alone
+        *_STATUS,
+    ),
+)
+DISTANCES = Table(
+    "distances",
+    (
+        Column("axis", "string"),
+        Column("group", "string"),
+        Column("component", "int"),  # from 1
+        Column("n_patients", "int"),
+        Column("ks", "float"),
+        Column("p_value", "float"),
+        Column("p_adjusted", "float"),  # Benjamini-Hochberg over groups and components of the axis
+    ),
+)

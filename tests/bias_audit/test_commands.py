@@ -44,6 +44,8 @@ def test_a_csv_becomes_a_report(csv: Path, tmp_path: Path, capsys: pytest.Captur
         (["--bootstraps", "5"], "recipe.bootstraps"),
         (["--min-positives", "0"], "recipe.min_positives"),
         (["--demographics", "nowhere"], "no such directory"),
+        (["--fail-on", "gap>0.1"], "gap needs a metric"),
+        (["--column", "score=prob"], "has no column 'prob'"),
     ],
 )
 def test_faults_are_one_line_and_leave_nothing(
@@ -54,6 +56,65 @@ def test_faults_are_one_line_and_leave_nothing(
     assert message in error
     assert "\n" not in error
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+def test_a_condition_that_holds_ends_with_exit_code_3(
+    csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["audit", str(csv), "--by", "sex,site", "--bootstraps", "100", "--set", "recipe.metrics=[sensitivity]"]
+    assert run([*arguments, "--out", str(tmp_path / "a"), "--fail-on", "flagged>0"]) == 3
+    assert "--fail-on 'flagged>0' holds: flagged is" in capsys.readouterr().err
+    assert (tmp_path / "a" / "report.html").is_file()  # the audit itself is good
+    assert run([*arguments, "--out", str(tmp_path / "b"), "--fail-on", "gap:sensitivity>0.99"]) == 0
+
+
+def test_a_mapping_is_written_from_the_columns_and_read_again(cohort: pd.DataFrame, tmp_path: Path) -> None:
+    path, mapping = tmp_path / "p.csv", tmp_path / "mapping.yaml"
+    cohort.rename(columns={"score": "prob", "patient_id": "Patient ID"}).to_csv(path, index=False)
+    assert run(["audit", str(path), "--out", str(tmp_path / "audit")]) == 2
+    assert run(["audit", str(path), "--write-mapping", str(mapping)]) == 0
+    extra = ["--mapping", str(mapping), "--by", "sex", "--bootstraps", "100", "--set", "recipe.metrics=[auroc]"]
+    assert run(["audit", str(path), "--out", str(tmp_path / "audit"), *extra]) == 0
+    report = json.loads((tmp_path / "audit" / "report.json").read_text())
+    assert "Columns mapped: patient_id is Patient ID, score is prob." in report["input"]["notes"]
+    assert run(["audit", str(path), "--write-mapping", str(mapping)]) == 2  # an edited mapping is not lost
+
+
+def test_pdf_without_chromium_is_one_line(
+    csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAYDINO_CHROMIUM", str(tmp_path / "none"))
+    assert run(["audit", str(csv), "--out", str(tmp_path / "audit"), "--pdf"]) == 2
+    assert "--pdf needs Chromium, and none was found" in capsys.readouterr().err
+    assert not (tmp_path / "audit").exists()
+
+
+WITHOUT_TORCH = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "monai", "transformers", "pydicom", "tokenizers", "adapters"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocked())
+from raydino.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_a_table_is_audited_where_torch_is_not_installed(cohort: pd.DataFrame, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    frame = cohort[cohort["label"] == "Nodule"]
+    frame.to_csv(path, index=False) if name.endswith("csv") else frame.to_parquet(path)
+    words = ["audit", str(path), "--out", str(tmp_path / "audit"), "--by", "sex", "--bootstraps", "100"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "audit" / "report.html").is_file()
 
 
 def test_a_table_without_groups_is_refused(

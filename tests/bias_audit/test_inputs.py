@@ -78,7 +78,7 @@ FAULTS = {
     r"row 3: patient_id is empty": GOOD.assign(patient_id=["1", "1", None, "3"]),
     r"row 2: the film 'a' stands twice with the label 'Nodule'": GOOD.assign(sample_id=["a", "a", "c", "d"]),
     r"the patient '1' stands in two splits \(test, val\)": GOOD.assign(split=["test", "val", "test", "test"]),
-    r"row 1: age_years is '045Y', not a number": GOOD.assign(age="045Y"),
+    r"row 1: age_years is 'old', not a number": GOOD.assign(age="old"),
     r"holds no row": GOOD.iloc[:0],
     r"no row has a known answer": GOOD.assign(target=None),
 }
@@ -90,6 +90,22 @@ def test_faults_of_a_table_are_one_line(tmp_path: Path, message: str) -> None:
         read_table(written(tmp_path, FAULTS[message]))
     assert "\n" not in str(caught.value)
     assert "p.csv" in str(caught.value)
+
+
+def test_rows_that_repeat_another_count_once_and_the_report_says_so(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, pd.concat([GOOD, GOOD.iloc[[0, 2]]])))
+    assert len(table.rows) == len(GOOD)
+    assert table.notes == ("2 rows repeat another row exactly: counted once.",)
+
+
+def test_a_column_of_another_type_is_named(tmp_path: Path) -> None:
+    frame = GOOD.assign(score=[[0.1], [0.2], [0.3], [0.4]])
+    with pytest.raises(UserError, match="score") as caught:
+        read_table(written(tmp_path, frame, "p.parquet"))
+    assert "\n" not in str(caught.value)
+    times = GOOD.assign(score=pd.Timestamp("2020-01-01"))
+    with pytest.raises(UserError, match="score"):
+        read_table(written(tmp_path, times, "p.parquet"))
 
 
 def test_rows_of_one_film_must_agree_about_its_group(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bias_audit.audit import AuditResult, audit
 from bias_audit.axes import choose_axes
 from bias_audit.inputs import table_of
+from bias_audit.page import shade
 from bias_audit.render import write_audit
 from bias_audit.settings import AuditConfig, Recipe
 from raydino.artifacts.audit import GAPS, STRATA
@@ -54,8 +55,10 @@ def outline(html: str) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def test_no_reference_leaves_the_page(html: str, outline: list) -> None:
-    assert not re.search(r"https?://|//[a-z]+\.|@import|url\(", html)
-    assert not {"script", "link", "iframe", "img", "object"} & {tag for tag, _ in outline}
+    assert not re.search(r"https?://|//[a-z]+\.|@import|url\(|fetch\(|XMLHttp", html)
+    assert not {"link", "iframe", "img", "object"} & {tag for tag, _ in outline}
+    assert all("src" not in attrs for _, attrs in outline)
+    assert "default-src 'none'" in html
     targets = [attrs["href"] for tag, attrs in outline if tag == "a"]
     ids = {attrs.get("id") for _, attrs in outline}
     assert targets
@@ -70,7 +73,7 @@ def test_headings_captions_and_text_alternatives(html: str, outline: list) -> No
     tags = [tag for tag, _ in outline]
     assert tags.count("table") == tags.count("caption") > 5
     drawings = [attrs for tag, attrs in outline if tag == "svg"]
-    assert len(drawings) == 6 * 4
+    assert len(drawings) == 6 * (3 + 2 * 3)  # forest plots, then ROC and calibration by three axes
     assert all(attrs["role"] == "img" and len(attrs["aria-label"] or "") > 40 for attrs in drawings)
     assert 'lang="en"' in html
     assert 'name="viewport"' in html
@@ -89,11 +92,41 @@ def test_the_page_says_what_it_must(html: str, result: AuditResult) -> None:
         "What cannot be said",
         "Patients are drawn, each with all of their films",
         "Benjamini and Hochberg",
+        "TRIPOD+AI",
+        "FDA draft",
+        "Equalized odds",
+        "By chance",
+        "undecided",
+        "not told",
         "seed 0",
     ):
         assert text in html
     assert result.gaps["flagged"].any()
     assert "◆ flagged" in html
+    assert all(f"<code>recipe.{name}</code>" in html for name in ("alpha", "margin", "bootstraps", "by", "power"))
+
+
+def test_the_first_page_adds_up(directory: Path, result: AuditResult) -> None:
+    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    assert sum(report["verdicts"].values()) == len(result.gaps)
+    assert report["verdicts"]["different"] == (result.gaps["verdict"] == "different").sum()
+    assert sum(row["undecided"] for row in report["cannot_be_said"]) == report["verdicts"]["undecided"]
+    sexes = result.cohort[result.cohort["axis"] == "sex"].set_index("stratum")
+    missing = {row["axis"]: row for row in report["missing"]}
+    assert missing["sex"]["n_images"] == sexes.loc["UNKNOWN", "n_images"]
+    assert missing["site"] == {"axis": "site", "n_images": 0, "share": 0.0}
+    assert all(row["difference"] > row["by_chance"] for row in report["worst"])
+    gaps = result.gaps[(result.gaps["axis"] == "sex") & (result.gaps["metric"] == "auroc")]
+    found = next(row for row in report["detectable"] if (row["axis"], row["metric"]) == ("sex", "auroc"))
+    assert found["median"] == gaps["detectable"].median()
+
+
+def test_shades_of_the_heat_map_follow_the_margin() -> None:
+    assert shade({"gap": None}, 0.05) == "none"
+    assert shade({"gap": -0.04, "direction": "worse"}, 0.05) == "even"
+    assert shade({"gap": -0.05, "direction": "worse"}, 0.05) == "worse-1"
+    assert shade({"gap": 0.4, "direction": "better"}, 0.05) == "better-3"
+    assert shade({"gap": 5.0, "direction": "worse"}, 2.0) == "worse-2"
 
 
 def test_json_holds_the_tables_and_the_sentences(directory: Path, result: AuditResult) -> None:

@@ -1,0 +1,232 @@
+"""The report in a real browser: nothing overflows or overlaps, nothing is fetched, axe finds no serious fault.
+
+Needs playwright and a Chromium; axe-core (MPL-2.0, never kept here) is named by RAYDINO_AXE. ``.ci/run`` brings both.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bias_audit.audit import audit
+from bias_audit.axes import choose_axes
+from bias_audit.compare import compare
+from bias_audit.compare_page import write_comparison
+from bias_audit.encoder_run import audit_encoder, encoder_html, encoder_values
+from bias_audit.inputs import table_of
+from bias_audit.printing import QUIET, find_chromium, print_pdf
+from bias_audit.render import write_audit
+from bias_audit.settings import AuditConfig, Recipe
+from raydino.errors import UserError
+
+sync_api = pytest.importorskip("playwright.sync_api")
+WIDTHS = {"desktop": 1280, "phone": 390}
+A4_PIXELS = 703  # 186 mm of print area
+STUCK_OUT = """() => [...document.querySelectorAll("body *")]
+  .filter((e) => !e.closest(".scroll, svg, .sr, .skip, #hint") && e.getClientRects().length)
+  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map((e) => e.tagName + " " + e.className + " " + e.textContent.trim().slice(0, 40))"""
+OVERLAPS = """() => {
+  const blocks = [...document.querySelectorAll("main section > *, .card, .findings > li, figure, header.top, nav")]
+    .filter((e) => e.getClientRects().length).map((e) => [e, e.getBoundingClientRect()])
+    .filter(([, r]) => r.height > 1);
+  const found = [];
+  for (const [a, p] of blocks) for (const [b, q] of blocks) {
+    if (a === b || a.contains(b) || b.contains(a)) continue;
+    const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+    const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+    if (wide > 1 && high > 1) found.push(a.className + a.tagName + " over " + b.className + b.tagName);
+  }
+  return found;
+}"""
+FILTER_OF = "(t) => t.parentElement.previousElementSibling.querySelector('input').id"
+# a name or figure of a plot may not run into its neighbour
+TEXTS_MEET = """() => [...document.querySelectorAll("svg g")].flatMap((g) => {
+  const boxes = [...g.querySelectorAll("text")].map((t) => t.getBoundingClientRect()).filter((r) => r.width);
+  return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right - 1 && b.left < a.right - 1
+    && a.top < b.bottom - 1 && b.top < a.bottom - 1)) ? [g.textContent] : [];
+})"""
+
+
+@pytest.fixture(scope="module")
+def report(cohort: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frame = cohort[cohort["label"].isin(["Pleural Effusion", "No Finding"])]
+    table = table_of(frame.drop(columns="threshold"), "a_model_with_a_rather_long_name_and_no_space_in_it.csv")
+    axes = choose_axes(["sex", "site"], table.groups, (18, 40, 60, 80), skip_absent=False)
+    metrics = ("auroc", "sensitivity", "specificity", "underdiagnosis_rate", "brier")
+    recipe = Recipe(
+        bootstraps=100, metrics=metrics, reference={"sex": "M"}, case_mix=("age", "site", "view"), permutations=9
+    )
+    directory = tmp_path_factory.mktemp("page")
+    write_audit(audit(table, axes, AuditConfig(recipe=recipe)), directory)
+    return directory / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    try:
+        path = find_chromium()
+    except UserError as error:
+        pytest.skip(str(error))
+    with sync_api.sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=path, args=[*QUIET[1:], "--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Any, report: Path) -> Iterator[Any]:
+    """The report at desktop width; a request beyond the file itself, or an error of the script, fails the test."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 1000})
+    asked: list[str] = []
+    faults: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: faults.append(message.text))
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.set_default_timeout(120_000)
+    opened.goto(report.as_uri())
+    yield opened
+    opened.close()
+    assert asked == [report.as_uri()]
+    assert faults == []
+
+
+def unfold(page: Any) -> None:
+    page.evaluate("() => document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+
+
+def fits(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    unfold(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(STUCK_OUT) == []
+    assert page.evaluate(OVERLAPS) == []
+    assert page.evaluate(TEXTS_MEET) == []
+
+
+def serious_faults(page: Any, axe: str) -> list[tuple[str, str]]:
+    page.evaluate(Path(axe).read_text(encoding="utf-8"))  # not as a script of the page: its policy would refuse it
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    return [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_nothing_overflows_or_overlaps(page: Any, width: int) -> None:
+    fits(page, width)
+
+
+def test_in_print_nothing_is_cut_off_and_what_is_folded_shows(page: Any) -> None:
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": A4_PIXELS, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth") <= A4_PIXELS
+    assert page.evaluate(STUCK_OUT) == []
+    assert page.evaluate(OVERLAPS) == []
+    assert not page.locator("nav.contents").is_visible()
+    folded = page.locator("details:not(.full):not([open]) > summary + *").first
+    assert folded.bounding_box()["height"] > 20
+    wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+    assert page.evaluate(f"{wide}.map((e) => e.ariaLabel)") == []
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_axe_finds_no_serious_fault(page: Any, width: int) -> None:
+    axe = os.environ.get("RAYDINO_AXE")
+    if not axe:
+        pytest.skip("RAYDINO_AXE does not name axe-core's axe.min.js (npm install axe-core)")
+    page.set_viewport_size({"width": width, "height": 1000})
+    unfold(page)
+    assert serious_faults(page, axe) == []
+
+
+@pytest.mark.parametrize("kind", ["compare", "encoder"])
+def test_the_other_pages_are_as_good(browser: Any, cohort: pd.DataFrame, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "report.html"
+    {"compare": write_compared, "encoder": write_encoder}[kind](cohort, tmp_path)
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(path.as_uri())
+    for width in WIDTHS.values():
+        fits(page, width)
+    if os.environ.get("RAYDINO_AXE"):
+        assert serious_faults(page, os.environ["RAYDINO_AXE"]) == []
+    page.close()
+
+
+def write_compared(cohort: pd.DataFrame, directory: Path) -> None:
+    frame = cohort[cohort["label"] == "Pleural Effusion"]
+    tables = [table_of(one, name) for one, name in ((frame, "may.csv"), (frame.iloc[::-1], "june.csv"))]
+    axes = choose_axes(["sex"], tables[0].groups, (18,), skip_absent=False)
+    config = AuditConfig(recipe=Recipe(bootstraps=100, metrics=("auroc", "sensitivity")))
+    write_comparison(compare(tables[0], tables[1], (axes, axes), config), directory)
+
+
+def write_encoder(cohort: pd.DataFrame, directory: Path) -> None:
+    films = cohort.drop_duplicates("sample_id").reset_index(drop=True)[["patient_id", "sex", "age_years", "site"]]
+    features = np.random.default_rng(0).normal(0, 1, (len(films), 8)) + (films["sex"] == "F").to_numpy()[:, None]
+    axes = choose_axes(["sex", "age", "site"], list(films.columns), (40, 60), skip_absent=False)
+    config = AuditConfig(recipe=Recipe(bootstraps=100))
+    found = audit_encoder(features, films, axes, config)
+    report = encoder_values(found, "features", films, config, {})
+    (directory / "report.html").write_text(encoder_html(report, found, axes, config), encoding="utf-8")
+
+
+def test_a_table_is_sorted_and_filtered_by_keyboard(page: Any) -> None:
+    unfold(page)
+    table = page.locator("table[data-sortable]", has=page.get_by_text("The smallest gap that a group"))
+    button = table.locator("thead button", has_text="Median")
+    button.focus()
+    figures = "(t) => [...t.tBodies[0].rows].map((r) => parseFloat(r.cells[3].textContent))"
+    for direction, descending in (("ascending", False), ("descending", True)):
+        page.keyboard.press("Enter")
+        assert table.locator("th[aria-sort]").get_attribute("aria-sort") == direction
+        shown = table.evaluate(figures)
+        assert shown == sorted(shown, reverse=descending)
+        assert len(shown) > 3
+    gaps = page.locator("table[data-sortable]", has=page.get_by_text("Sex × Site: each group"))
+    box = page.locator(".filter", has=page.locator(f"#{gaps.evaluate(FILTER_OF)}"))
+    box.locator("input").focus()
+    page.keyboard.type("lakeside effusion")
+    rows = gaps.evaluate("(t) => [...t.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.textContent)")
+    assert rows
+    assert all("Lakeside" in row and "Effusion" in row for row in rows)
+    assert f"{len(rows)} of" in box.locator("[role=status]").text_content()
+
+
+def test_the_first_tab_skips_to_the_report(page: Any) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_a_mark_tells_its_figures_under_the_pointer(page: Any) -> None:
+    mark = page.locator("svg g:has(circle.ok)").first
+    mark.scroll_into_view_if_needed()
+    mark.locator("circle").hover()
+    hint = page.locator("#hint")
+    assert hint.is_visible()
+    assert "Everyone: 0." in hint.text_content()
+
+
+def test_without_scripts_everything_is_there(browser: Any, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.locator("thead button").count() == 0
+    assert page.locator(".findings li").first.is_visible()
+    fold = page.locator("summary", has_text="Sex × Site: gaps")
+    fold.click()
+    assert page.get_by_text("Sex × Site: each group against everyone else").is_visible()
+    assert page.locator("svg g > title").count() > 10
+    context.close()
+
+
+def test_the_report_prints_to_the_same_pdf_twice(browser: Any, report: Path, tmp_path: Path) -> None:
+    for name in ("a.pdf", "b.pdf"):
+        print_pdf(report, tmp_path / name, find_chromium())
+    printed = (tmp_path / "a.pdf").read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert printed == (tmp_path / "b.pdf").read_bytes()
