@@ -164,12 +164,17 @@ class SegmentationAdapter(Adapter):
     ) -> npt.NDArray[np.bool_]:
         """The decision [rows, cols] of the stored film from its probability [side, side]."""
         rows, cols = (int(v) for v in dataset.accepted.loc[sample_id, ["rows", "cols"]].to_list())
-        resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(resized >= cast(float, self.thresholds[structure]))  # masks always have one
+        return decided(probability, cast(float, self.thresholds[structure]), rows, cols)  # masks always have one
 
     @torch.no_grad()
     def _probability(self, output: EncoderOutput) -> Tensor:
         return self.eval()(output).sigmoid().cpu()
+
+
+def decided(probability: npt.NDArray[np.float32], threshold: float, rows: int, cols: int) -> npt.NDArray[np.bool_]:
+    """The decision at a film's size [rows, cols] from the probability [side, side] of the film squeezed to a square."""
+    resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized >= threshold)
 
 
 def _compared(mask: npt.NDArray[np.bool_], structure: str, dataset: Dataset, sample_id: str) -> MaskMetrics | None:
