@@ -5,7 +5,7 @@ cached features serve as well as live ones. In Python::
 
     encoder = Encoder.load("encoder/")
     adapter = load_adapter("findings/", encoder.spec)
-    images = torch.from_numpy(whole_film(film, encoder.spec.image_size))[None]
+    images = torch.from_numpy(whole_film(film, adapter.spec.image_size))[None]
     findings = adapter.predict(encoder(images, adapter.config.recipe.blocks))
     print(adapter.labels, findings.probability, findings.decision)
 
@@ -44,6 +44,7 @@ class CommonRecipe(Config):
     views: tuple[View, ...] = Field(min_length=1)  # films of these views are fitted and predicted
     train_share: float = Field(default=1.0, gt=0, le=1)  # of the training patients; a smaller share is within a larger
     only: tuple[str, ...] = ()  # questions to columns (``sex=F``, ``age>=50``): films fitted on answer yes to each
+    image_size: int | None = Field(default=None, gt=0)  # side in pixels at which films are encoded; None: as trained
     blocks: Blocks = LAST  # of the encoder, counted from the end, whose tokens the head sees side by side
 
     @field_validator("blocks")

@@ -55,7 +55,7 @@ def load_adapter(path: str | Path, spec: EncoderSpec) -> Adapter:
         raise UserError(f"its card has no threshold for the label {lacking[0]!r}", where=path / "adapter.json")
     cls: type[Adapter] = ADAPTERS.get(card.kind)
     config = parse_config(card.config, cls.config_model, where=path / "adapter.json")
-    adapter = cls.restore(config, spec, card.labels, path)
+    adapter = cls.restore(config, spec.at(config.recipe.image_size), card.labels, path)
     try:
         load_model(adapter, path / "weights.safetensors")
     except (OSError, RuntimeError, SafetensorError) as error:

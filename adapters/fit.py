@@ -37,6 +37,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
     """
     dataset.require_disjoint_patients()
     encoder.spec.require_same_pixels(dataset)
+    encoder = encoder.at(config.recipe.image_size)
     cls: type[Adapter] = ADAPTERS.get(config.kind)
     device, blocks = pick_device(config.runtime.device), config.recipe.blocks
     generator = torch.Generator().manual_seed(config.recipe.seed)
@@ -46,6 +47,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
         if features is None:
             both = [sample_id for ids, _ in wanted.values() for sample_id in ids]
             features = extract(encoder.to(device), dataset, both, blocks=blocks)
+        features.require_size(encoder.spec)
         train, val = (Split(FilmFeatures(features, ids, device, blocks), targets) for ids, targets in wanted.values())
         adapter.observe(train.films, train.targets)
         history = adapter.learn(train, val, generator)

@@ -130,7 +130,7 @@ def _encoded(config: AdapterConfig, encoder: Encoder, dataset: Dataset, split: s
     """All films that the fits will read, encoded once."""
     splits = dict.fromkeys(("train", "val", split))
     ids = [sample_id for name in splits for sample_id in films_of(dataset, name, config.recipe.views)]
-    return extract(encoder, dataset, ids, blocks=config.recipe.blocks)
+    return extract(encoder.at(config.recipe.image_size), dataset, ids, blocks=config.recipe.blocks)
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:

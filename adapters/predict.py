@@ -36,6 +36,7 @@ def predict(
     """
     dataset.require_disjoint_patients()
     encoder.spec.require_same_pixels(dataset)
+    encoder = encoder.at(adapter.spec.image_size)
     ids = films_of(dataset, split, adapter.config.recipe.views)
     device = pick_device(adapter.config.runtime.device)
     adapter, encoder = adapter.to(device), encoder.to(device)
@@ -55,6 +56,7 @@ def _of_whole_films(
     blocks = adapter.config.recipe.blocks
     if features is None:
         features = extract(encoder, dataset, ids, blocks=blocks)
+    features.require_size(encoder.spec)
     return adapter.evaluate(dataset, FilmFeatures(features, ids, adapter.device, blocks), masks_to)
 
 

@@ -6,7 +6,8 @@
     reading = reader.read("film.dcm")
     print(reading.findings["Effusion"].probability, reading.masks["lungs"].mean(), reading.report)
 
-The encoder looks at a film once, whatever the number of adapters. Research use only, never a diagnosis.
+The encoder looks at a film once at each size that adapters ask for, whatever their number. Research use only, never a
+diagnosis.
 """
 
 from __future__ import annotations
@@ -83,13 +84,14 @@ class Reader:
     def read_film(self, film: OneFilm) -> Reading:
         """Read a film that is at hand."""
         device = next(self.encoder.parameters()).device
-        output = self.encoder(film.view(self.encoder.spec.image_size).to(device), self._blocks)
+        sizes = {adapter.spec.image_size for adapter in self.adapters}
+        seen = {size: self.encoder(film.view(size).to(device), self._blocks) for size in sizes}
         findings: dict[str, Finding] = {}
         masks: dict[str, npt.NDArray[np.bool_]] = {}
         measurements: dict[str, float] = {}
         report = None
         for adapter in self.adapters:
-            said = adapter.predict(self._seen_by(adapter, output))
+            said = adapter.predict(self._seen_by(adapter, seen[adapter.spec.image_size]))
             if isinstance(said, Findings):
                 findings |= _findings(adapter, said)
             elif isinstance(said, Masks):

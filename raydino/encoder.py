@@ -7,7 +7,8 @@ features can be cached.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +67,19 @@ class EncoderSpec:
         """Patches along one side."""
         return self.image_size // self.patch_size
 
+    def at(self, image_size: int | None) -> EncoderSpec:
+        """The same encoder on films of another side in pixels; None: as it stands.
+
+        Position embeddings are interpolated. Raises UserError where the side is no multiple of the patch.
+        """
+        if image_size is None or image_size == self.image_size:
+            return self
+        if image_size < self.patch_size or image_size % self.patch_size:
+            raise UserError(
+                f"image_size {image_size}", remedy=f"a multiple of the encoder's patch size, {self.patch_size}"
+            )
+        return replace(self, image_size=image_size)
+
     def require_same_pixels(self, dataset: Dataset) -> None:
         """Raise UserError when the films of ``dataset`` were made by another pixel recipe than is known."""
         if self.pixels and dataset.pixels != self.pixels:
@@ -104,6 +118,12 @@ class Encoder(nn.Module):
             patch_size=config.patch_size,
             pixels=card.pixels,
         )
+
+    def at(self, image_size: int | None) -> Encoder:
+        """The same network, shared, for films of another side: ``EncoderSpec.at``."""
+        other = copy(self)  # a module's attributes are its own, its parameters shared
+        other.spec = self.spec.at(image_size)
+        return other
 
     @torch.no_grad()
     def forward(self, images: Tensor, blocks: Blocks = LAST) -> EncoderOutput:

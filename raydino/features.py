@@ -36,6 +36,15 @@ class Features:
         rows = torch.tensor([position[s] for s in sample_ids], dtype=torch.long)
         return Features(list(sample_ids), EncoderOutput(*(t[rows] for t in self.output)), self.blocks)
 
+    def require_size(self, spec: EncoderSpec) -> None:
+        """Raise UserError where the films were encoded at another side in pixels than ``spec`` has."""
+        found = self.output.patches.shape[1] * spec.patch_size
+        if found != spec.image_size:
+            raise UserError(
+                f"the features are of films at {found} pixels, not {spec.image_size}",
+                remedy=f"run raydino embed again with --image-size {spec.image_size}",
+            )
+
     def places(self, blocks: Blocks) -> list[int]:
         """Where ``blocks`` stand in the output. Raises UserError for one that is not among them."""
         missing = [block for block in blocks if block not in self.blocks]
@@ -98,7 +107,7 @@ def embed(
 ) -> int:
     """Write the features artifact of every accepted film at ``target``; return their number."""
     inputs = {"encoder": encoder.spec.fingerprint, "dataset": dataset.header.fingerprint}
-    config = {"blocks": list(blocks)}
+    config = {"blocks": list(blocks), "image_size": encoder.spec.image_size}
     sample_ids = dataset.sample_ids()
     with creating(target, FEATURES, config=config, inputs=inputs, overwrite=overwrite) as directory:
         INDEX.write(pd.DataFrame({"sample_id": sample_ids}), directory / "index.parquet")

@@ -32,7 +32,7 @@ def draw(
 
     Each lies over the film at its stored size. ``side``: of the hidden squares, in patches.
     """
-    film = dataset.film(sample_id)
+    film, encoder = dataset.film(sample_id), encoder.at(adapter.spec.image_size)
     image = whole_film(film, encoder.spec.image_size)
     images = torch.from_numpy(image)[None].to(adapter.device)
     rollout = attention_rollout(encoder.vit, encoder.normalise(images))[0].cpu().numpy()

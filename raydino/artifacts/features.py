@@ -2,7 +2,8 @@
 
 Files: ``index.parquet`` (sample_id, in row order), ``cls.npy`` [N, D], ``registers.npy`` [N, R, D] and
 ``patches.npy`` [N, h, w, D], float32. ``inputs`` of the header hold the fingerprints of the encoder
-and the dataset, ``config.blocks`` the transformer blocks whose tokens stand side by side in D.
+and the dataset, ``config.blocks`` the transformer blocks whose tokens stand side by side in D,
+``config.image_size`` the side in pixels at which films were encoded.
 """
 
 from __future__ import annotations

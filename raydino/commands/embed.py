@@ -17,6 +17,12 @@ def embed(
         str,
         typer.Option(help="Transformer blocks to keep, counted from the end; the last four: --blocks=-4,-3,-2,-1."),
     ] = "-1",
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels at which films are encoded, a multiple of the patch; as trained if not given."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace features that are already there.")] = False,
 ) -> None:
     """Encode every accepted film once: cls, register and patch tokens as memory-mapped float32 arrays.
@@ -33,7 +39,7 @@ def embed(
 
     wanted = _blocks(blocks)
     refuse_existing(out, overwrite=overwrite)
-    loaded = Encoder.load(encoder, device=pick_device("auto"))
+    loaded = Encoder.load(encoder, device=pick_device("auto")).at(image_size)
     n_films = embed_films(out, loaded, Dataset.open(dataset), batch_size=batch_size, blocks=wanted, overwrite=overwrite)
     typer.echo(f"{out}: features of {n_films} films")
 

@@ -9,6 +9,7 @@ import torch
 from adapters.batches import FilmFeatures
 from adapters.bundle import load_adapter, write_bundle
 from adapters.fit import fit
+from adapters.predict import predict
 from adapters.registry import ADAPTERS
 from raydino.artifacts.adapter import ADAPTER
 from raydino.artifacts.dataset import Dataset
@@ -69,3 +70,21 @@ def test_an_empty_batch_and_foreign_tokens_are_refused(bundle: tuple[Path, Any],
         bundle[1].predict(type(output)(*(t[:0] for t in output)))
     with pytest.raises(UserError, match="tokens of width 16; this adapter was fitted on width 32"):
         bundle[1].predict(type(output)(*(t[..., :16] for t in output)))
+
+
+def test_films_at_another_size_are_asked_for_again(
+    encoder: Encoder, dataset: Dataset, features: Features, tmp_path: Path, segmentation_values: dict[str, Any]
+) -> None:
+    segmentation_values["recipe"]["image_size"] = 48
+    config = ADAPTERS.get(segmentation_values["kind"]).config_model.model_validate(segmentation_values)
+    with pytest.raises(UserError, match="of films at 32 pixels, not 48"):
+        fit(config, encoder, dataset, features)
+    fitted = fit(config, encoder, dataset)
+    with creating(tmp_path / "adapter", ADAPTER, config=config.resolved(), seed=0) as directory:
+        write_bundle(directory, fitted.adapter, fitted.metrics)
+    loaded = load_adapter(tmp_path / "adapter", encoder.spec)
+    assert loaded.spec.grid == 6
+    metrics = predict(loaded, encoder, dataset, "test", tmp_path)
+    with pytest.raises(UserError, match="of films at 32 pixels, not 48"):
+        predict(loaded, encoder, dataset, "test", tmp_path / "again", features)
+    assert metrics["overall"]["dice"] > 0

@@ -128,3 +128,23 @@ def test_another_pixel_recipe_is_refused(directory, tmp_path):
     dataset.header.config["pixels"]["shorter_side"] = 999
     with pytest.raises(UserError, match=r"another pixel recipe than the encoder's \(shorter_side 999 instead of"):
         extract(encoder, dataset, dataset.sample_ids())
+
+
+def test_an_encoder_at_another_size(directory, tmp_path):
+    dataset, encoder = tiny_dataset(tmp_path / "dataset"), Encoder.load(directory)
+    larger = encoder.at(48)
+    assert (larger.spec.grid, encoder.spec.grid) == (6, 4)
+    assert larger.spec.fingerprint == encoder.spec.fingerprint
+    assert encoder.at(None).spec == encoder.at(32).spec == encoder.spec
+    ids = dataset.sample_ids()[:3]
+    features = extract(larger, dataset, ids)
+    assert features.output.patches.shape == (3, 6, 6, 32)
+    features.require_size(larger.spec)
+    with pytest.raises(UserError, match="of films at 48 pixels, not 32; run raydino embed again with --image-size 32"):
+        features.require_size(encoder.spec)
+    with pytest.raises(UserError, match="image_size 50; a multiple of the encoder's patch size, 8"):
+        encoder.at(50)
+    embed(tmp_path / "features", larger, dataset)
+    cached = load_features(tmp_path / "features", encoder=encoder.spec, dataset=dataset).select(ids)
+    for one, other in zip(cached.output, features.output, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
