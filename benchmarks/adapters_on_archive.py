@@ -70,6 +70,10 @@ MASKS = {
 }  # fmt: skip
 
 
+CONVOLUTIONS = {"blocks": [-1], "width": 64, "detail": 4}
+UPERNET = {"width": 32, "dropout": 0.1, "learning_rate": 1e-3, "epochs": 30}
+
+
 @dataclass(frozen=True)
 class Question:
     """One column of figures: ``column`` of the targets, asked of films ``only`` (a question to columns, or all)."""
@@ -110,7 +114,13 @@ class Archive:
             if enough and values.loc[splits[2]].notna().any():
                 kept.append(question)
                 columns[question.name] = values
-        kept += [Question(structure, structure, (), "Dice") for structure in dataset.structures]
+        for structure in dataset.structures:
+            masked = site.loc[[s for s in splits[2] if dataset.mask_path(structure, s).is_file()]].value_counts()
+            asked = [(), *((f"site={name}",) for name in sorted(masked.index[masked >= at_least]))]
+            kept += [
+                Question(" ".join((structure, *(f"({o[5:]})" for o in only))), structure, only, "Dice")
+                for only in asked
+            ]
         return cls(dataset, *splits, kept, pd.DataFrame(columns))
 
     def of_kind(self, *kinds: str) -> list[Question]:
@@ -131,22 +141,25 @@ def _targets(dataset: Dataset, ids: list[str], question: Question) -> pd.Series:
     return values
 
 
-def fitted_scores(
-    archive: Archive, encoder: Encoder, features: Features, seed: int
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(method, scores [test films, its questions]) of each kind of head; masks give Dice a film."""
-    dataset = archive.dataset
+def tested(
+    archive: Archive, encoder: Encoder, features: Features, kind: str, recipe: dict[str, Any], column: str
+) -> pd.DataFrame:
+    """[test films, labels] ``column`` of what a head of ``kind`` says, fitted on training and validation films."""
+    values = {"kind": kind, "recipe": recipe, "runtime": {"device": "auto"}}
+    config = ADAPTERS.get(kind).config_model.model_validate(values)
+    adapter = fit(config, encoder, archive.dataset, features).adapter
+    films = FilmFeatures(features, archive.test, blocks=adapter.config.recipe.blocks)
+    if column == "dice":
+        return pd.DataFrame(_dice_and_ratio(archive, adapter, films))
+    return adapter.evaluate(archive.dataset, films).table.pivot(index="sample_id", columns="label", values=column)
 
-    def tested(kind: str, recipe: dict[str, Any], fixed: dict[str, Any], column: str) -> pd.DataFrame:
-        config = ADAPTERS.get(kind).config_model.model_validate(
-            {"kind": kind, "recipe": {"seed": seed, **recipe, **fixed}, "runtime": {"device": "auto"}}
-        )
-        adapter = fit(config, encoder, dataset, features).adapter
-        films = FilmFeatures(features, archive.test, blocks=adapter.config.recipe.blocks)
-        if column == "dice":
-            return pd.DataFrame(_dice_and_ratio(archive, adapter, films))
-        table = adapter.evaluate(dataset, films).table
-        return table.pivot(index="sample_id", columns="label", values=column)
+
+def scores_at_96(archive: Archive, encoder: Encoder, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(method, scores [test films, its questions]) of each kind of head, films as the encoder was trained."""
+    features = extract(encoder, archive.dataset, archive.train + archive.val + archive.test, blocks=BLOCKS)
+
+    def said(kind: str, recipe: dict[str, Any], column: str) -> pd.DataFrame:
+        return tested(archive, encoder, features, kind, {"seed": seed, **recipe}, column)
 
     groups: dict[tuple[str, ...], list[Question]] = {}
     for question in archive.of_kind("AUROC"):
@@ -158,18 +171,34 @@ def fitted_scores(
         parts = []
         for only, questions in groups.items():
             labels = [question.column for question in questions]
-            scores = tested(kind, recipe, {"labels": labels, "only": list(only)}, "score")
+            scores = said(kind, {**recipe, "labels": labels, "only": list(only)}, "score")
             names = {question.column: question.name for question in questions}
             parts.append(scores[[c for c in labels if c in scores]].rename(columns=names))
         yield method, pd.concat(parts, axis=1)
     columns = [question.column for question in archive.of_kind("MAE")]
-    values = tested("regression_linear", VALUES, {"columns": columns}, "prediction")
-    yield "linear regression, 6 x 6 grid, 4 blocks", values
-    yield "linear, 1 block", tested("segmentation_linear", MASKS, {"blocks": [-1]}, "dice")
-    yield "linear, 4 blocks", tested("segmentation_linear", MASKS, {}, "dice")
-    yield "two convolutions", tested("segmentation_conv", MASKS, {"blocks": [-1], "width": 64, "detail": 4}, "dice")
-    upernet = {"width": 32, "dropout": 0.1, "learning_rate": 1e-3, "epochs": 30}
-    yield "UPerNet, 4 blocks", tested("segmentation_upernet", MASKS, upernet, "dice")
+    yield (
+        "linear regression, 6 x 6 grid, 4 blocks",
+        said("regression_linear", {**VALUES, "columns": columns}, "prediction"),
+    )
+    yield "linear, 1 block", said("segmentation_linear", {**MASKS, "blocks": [-1]}, "dice")
+    yield "linear, 4 blocks", said("segmentation_linear", MASKS, "dice")
+    yield "two convolutions", said("segmentation_conv", {**MASKS, **CONVOLUTIONS}, "dice")
+    yield "UPerNet, 4 blocks", said("segmentation_upernet", {**MASKS, **UPERNET}, "dice")
+
+
+def scores_at_192(archive: Archive, encoder: Encoder, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Masks and measurements from films twice as large, 12 x 12 tokens: the same encoder, positions interpolated."""
+    larger = encoder.at(192)
+    features = extract(larger, archive.dataset, archive.train + archive.val + archive.test, blocks=BLOCKS)
+    sizes = {"seed": seed, "image_size": 192, "mask_size": 128, "epochs": 40}
+    columns = [question.column for question in archive.of_kind("MAE")]
+    values = {**VALUES, "seed": seed, "image_size": 192, "readout": "grid_12", "blocks": [-1], "columns": columns}
+    heads = (
+        ("linear regression, 192 px, 12 x 12 grid", "regression_linear", values, "prediction"),
+        ("two convolutions, 192 px", "segmentation_conv", {**MASKS, **CONVOLUTIONS, **sizes}, "dice"),
+    )
+    for method, kind, recipe, column in heads:
+        yield method, tested(archive, encoder, features, kind, recipe, column)
 
 
 def _dice_and_ratio(archive: Archive, adapter: Any, films: FilmFeatures) -> dict[str, pd.Series]:
@@ -264,6 +293,25 @@ def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
+def _fitted(
+    work: Path,
+    name: str,
+    path: Path,
+    archive: Archive,
+    seed: int,
+    make: Callable[..., Iterator[tuple[str, pd.DataFrame]]],
+) -> list[tuple[str, pd.DataFrame]]:
+    done = work / f"{name}.json"
+    if not done.is_file():
+        methods = []
+        for number, (method, scores) in enumerate(make(archive, Encoder.load(path), seed)):
+            target = work / f"{name}-{number}.parquet"
+            kept(target, lambda s=scores: s)
+            methods.append([method, target.name])
+        write_json(done, methods)
+    return [(method, pd.read_parquet(work / file)) for method, file in json.loads(done.read_text(encoding="utf-8"))]
+
+
 def collect(archive: Archive, arguments: argparse.Namespace) -> dict[str, list[pd.DataFrame]]:
     """Scores [test films, questions] by method, one frame a seed."""
     work, found = arguments.work / "scores", {}
@@ -271,21 +319,11 @@ def collect(archive: Archive, arguments: argparse.Namespace) -> dict[str, list[p
     found["mean mask"] = [kept(work / "mean-mask.parquet", lambda: mean_mask_scores(archive))]
     encoders = [("encoder", arguments.encoder, seed) for seed in range(arguments.seeds)]
     encoders += [("random", path, seed) for seed, path in enumerate(arguments.random)]
-    for name, path, seed in encoders:
-        done = work / f"{name}-{seed}.json"
-        if not done.is_file():
-            encoder = Encoder.load(path)
-            ids = archive.train + archive.val + archive.test
-            features = extract(encoder, archive.dataset, ids, blocks=BLOCKS)
-            methods = []
-            for number, (method, scores) in enumerate(fitted_scores(archive, encoder, features, seed)):
-                target = work / f"{name}-{seed}-{number}.parquet"
-                kept(target, lambda s=scores: s)
-                methods.append([method, target.name])
-            write_json(done, methods)
-        for method, file in json.loads(done.read_text()):
-            label = f"{method}, {'pretrained' if name == 'encoder' else 'random network'}"
-            found.setdefault(label, []).append(pd.read_parquet(work / file))
+    for part, make in (("", scores_at_96), ("192-", scores_at_192)):
+        for name, path, seed in encoders:
+            label = "pretrained" if name == "encoder" else "random network"
+            for method, scores in _fitted(work, f"{name}-{part}{seed}", path, archive, seed, make):
+                found.setdefault(f"{method}, {label}", []).append(scores)
     for seed in range(arguments.seeds):
         path = work / f"unet-{arguments.epochs * 4}-{seed}.parquet"
         found.setdefault("UNet, end to end", []).append(
@@ -309,8 +347,10 @@ def rows_of(archive: Archive, found: dict[str, list[pd.DataFrame]]) -> list[dict
         column = question.column if question.kind != "AUROC" and question.column in scores else question.name
         if column not in scores:
             return None
-        said = scores[column].reindex(archive.test).to_numpy(float)
+        said = scores[column].reindex(archive.test).to_numpy(float, copy=True)
         if question.kind == "Dice":
+            for asked in question.only:  # masks of one site: conventions differ
+                said[label_targets(archive.dataset, archive.test, [asked])[:, 0].numpy() != 1] = np.nan
             return np.concatenate([[np.nanmean(said)], bootstrap.mean(said)])
         truth = archive.truth.loc[archive.test, question.name].to_numpy(float)
         if question.kind == "MAE":

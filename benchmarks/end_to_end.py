@@ -100,7 +100,7 @@ def _descend(
     for _ in range(epochs):
         for rows in np.array_split(rng.permutation(n), n_batches):
             optimizer.zero_grad(set_to_none=True)
-            with autocast(pick_device("auto"), "auto"):
+            with autocast("auto", pick_device("auto")):
                 value = loss(rows)
             value.backward()
             optimizer.step()
