@@ -46,12 +46,13 @@ def densenet_outputs(
     def loss(rows: npt.NDArray[np.int64]) -> Tensor:
         crops = np.stack([policy(films[int(i)], rng).global_crops[0].numpy() for i in rows])
         found, target = model(_standardised(crops)), wanted[torch.from_numpy(rows)]
+        known, target = ~target.isnan(), target.nan_to_num()  # a NaN that is left out still makes its gradient NaN
         each = torch.where(
             is_value_T,
             (found - target).square() / 2,
-            F.binary_cross_entropy_with_logits(found, target.nan_to_num(), reduction="none"),
+            F.binary_cross_entropy_with_logits(found, target, reduction="none"),
         )
-        return each[~target.isnan()].mean()
+        return each[known].mean()
 
     _descend(model, loss, len(films), rng, epochs)
     output = np.concatenate([part.double().numpy() for part in _outputs(model, dataset, test_ids)])
