@@ -24,7 +24,7 @@ from bias_audit.intervals import student_factor
 from bias_audit.metrics import UNIT, Metric
 from bias_audit.rows import Bools, Floats, Ints
 
-_NODES = 100  # quantiles between which a curve is read as straight
+_NODES = 17  # normal quantiles between which a null distribution's are read as straight
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,18 @@ def alike(
         return np.asarray(everyone + moved * wider[:, None])
     noise = 1e-9 * rng.normal(size=moved.shape)  # breaks ties, also of a stratum that never moves
     rank = np.argsort(np.argsort(np.nan_to_num(moved) + noise, axis=1), axis=1)
-    chance = (np.arange(moved.shape[1]) + 0.5) / moved.shape[1]
-    node = np.linspace(chance[0], chance[-1], min(_NODES, len(chance)))
+    normal = stats.norm.ppf((np.arange(moved.shape[1]) + 0.5) / moved.shape[1])
+    node = np.linspace(normal[0], normal[-1], _NODES)
+    chance = stats.norm.cdf(node)
     variance = np.nan_to_num(side.variance())[:, None]
     if metric.limits == UNIT:
         size = np.maximum(everyone * (1 - everyone) / np.maximum(variance, 1e-12) - 1, 0.1)
-        curve = stats.beta.ppf(node, everyone * size, (1 - everyone) * size)
+        curve = stats.beta.ppf(chance, everyone * size, (1 - everyone) * size)
     else:
         freedom = np.maximum(side.effective() - 1, 1)[:, None]
-        curve = everyone + np.sqrt(variance) * stats.t.ppf(node, freedom)
+        curve = everyone + np.sqrt(variance) * stats.t.ppf(chance, freedom)
     curve = np.where(variance > 0, curve, everyone)
-    drawn = np.array([np.interp(chance, node, one) for one in curve])
+    drawn = np.array([np.interp(normal, node, one) for one in curve])
     return np.take_along_axis(drawn, rank, axis=1)
 
 
