@@ -40,7 +40,6 @@ def transfer(
     from adapters.transfer import transfer as run_transfer
     from adapters.transfer_figure import draw
     from raydino.artifacts.dataset import Dataset
-    from raydino.commands.tables import print_table
     from raydino.encoder import Encoder
     from raydino.errors import UserError
     from raydino.features import load_features
@@ -62,6 +61,5 @@ def transfer(
     )
     draw(table, out / "transfer.png")
     rows = table[table["label"] == "mean"][["fit", "seed", "test_group", "auroc", "low", "high", "gap"]]
-    shown = [["–" if v != v else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in rows.values]
-    print_table(f"{settings.kind}, {split}", [shown], list(rows.columns))
+    typer.echo(rows.to_string(index=False, na_rep="–", float_format="{:.3f}".format))
     typer.echo(f"transfer: {out}")
