@@ -1,4 +1,4 @@
-"""Labels that a dataset's columns answer: ``sex=F``, ``view=PA``, ``site=…``, ``age>=50``.
+"""Labels that a dataset's columns answer: ``sex=F``, ``view=PA``, ``site=…``, ``age>=50``, ``age<18``, ``18<=age<40``.
 
 They stand in a recipe's ``labels`` beside findings, so that what an encoder knows of a patient is read by the same
 heads, intervals and audit as any finding. Unknown where the column is empty or UNKNOWN.
@@ -21,15 +21,16 @@ from raydino.errors import UserError
 MANIFEST_COLUMNS = ("view", "manufacturer", "source")
 PEOPLE_COLUMNS = ("sex", "population", "site", "race", "insurance")
 _EQUAL = re.compile(r"^([a-z_]+)=(.+)$")
-_AT_LEAST = re.compile(r"^age>=(\d+(?:\.\d+)?)$")
+_YEARS = r"(\d+(?:\.\d+)?)"
+_AGE = re.compile(rf"^(?:age>={_YEARS}|(?:{_YEARS}<=)?age<{_YEARS})$")
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A yes/no question to a column: whether it holds ``value``, or at least ``value`` years."""
+    """A yes/no question to a column: whether it holds ``value``, or years from the first up to below the second."""
 
     column: str
-    value: str | float
+    value: str | tuple[float, float]
 
     @classmethod
     def of(cls, label: str) -> Attribute | None:
@@ -37,8 +38,8 @@ class Attribute:
 
         Raises UserError for a column that cannot be asked.
         """
-        if found := _AT_LEAST.match(label):
-            return cls("age_years", float(found[1]))
+        if found := _AGE.match(label):
+            return cls("age_years", (float(found[1] or found[2] or 0), float(found[3] or np.inf)))
         found = _EQUAL.match(label)
         if not found:
             return None
@@ -53,8 +54,9 @@ class Attribute:
         """[N] 1 yes, 0 no, NaN unknown."""
         table = dataset.accepted if self.column in MANIFEST_COLUMNS else dataset.demographics
         column: pd.Series = table[self.column].reindex(list(sample_ids))
-        if isinstance(self.value, float):
+        if isinstance(self.value, tuple):
             years = column.to_numpy(dtype=np.float64, na_value=np.nan)
-            return np.where(np.isfinite(years), years >= self.value, np.nan).astype(np.float32)
+            inside = (years >= self.value[0]) & (years < self.value[1])
+            return np.where(np.isfinite(years), inside, np.nan).astype(np.float32)
         unknown = column.isna() | (column == "UNKNOWN")
         return np.where(unknown, np.nan, column == self.value).astype(np.float32)

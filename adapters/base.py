@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
 import torch
@@ -45,6 +45,7 @@ class CommonRecipe(Config):
     train_share: float = Field(default=1.0, gt=0, le=1)  # of the training patients; a smaller share is within a larger
     only: tuple[str, ...] = ()  # questions to columns (``sex=F``, ``age>=50``): films fitted on answer yes to each
     image_size: int | None = Field(default=None, gt=0)  # side in pixels at which films are encoded; None: as trained
+    mix: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)  # question → training patients who answer
     blocks: Blocks = LAST  # of the encoder, counted from the end, whose tokens the head sees side by side
 
     @field_validator("blocks")

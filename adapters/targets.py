@@ -46,18 +46,16 @@ def teaching_films(dataset: Dataset, split: str, recipe: CommonRecipe) -> list[s
     """``films_of`` the recipe's views that answer yes to all it asks by ``only``; of train those of its share of the
     patients.
 
-    The share is taken from one order of all patients that the seed alone decides, so that a smaller share lies
-    within a larger one; at least one patient is taken. Raises UserError where no film answers yes, or a question cannot
-    be asked.
+    A ``mix`` takes so many patients of each question, and of validation as many as its patients allow in the same
+    proportion. Shares and mixtures are taken from one order of all patients that the seed alone decides, so that
+    less lies within more; at least one patient is taken. Raises UserError where no film answers yes, a question
+    cannot be asked, or a mixture asks for more patients than there are.
     """
     ids = films_of(dataset, split, recipe.views)
     for question in recipe.only:
-        asked = Attribute.of(question)
-        if asked is None:
-            raise UserError(f"only: {question!r} is no question to a column", remedy="such as sex=F, site=A, age>=50")
-        ids = [s for s, answer in zip(ids, asked.answers(dataset, ids), strict=True) if answer == 1]
-        if not ids:
-            raise UserError(f"its {split} split holds no film of {question}", where=dataset.path)
+        ids = films_answering(dataset, split, question, ids)
+    if recipe.mix:
+        ids = _mixed(dataset, split, ids, recipe)
     if split != "train" or recipe.train_share == 1:
         return ids
     patient = dataset.accepted.loc[ids, "patient_id"]
@@ -65,6 +63,35 @@ def teaching_films(dataset: Dataset, split: str, recipe: CommonRecipe) -> list[s
     order = np.random.default_rng(recipe.seed).permutation(len(patients))
     chosen = patients[order[: math.ceil(recipe.train_share * len(patients))]]
     return list(patient.index[patient.isin(chosen)])
+
+
+def films_answering(dataset: Dataset, split: str, question: str, ids: Sequence[str]) -> list[str]:
+    """Those of ``ids``, films of ``split``, that answer yes. Raises UserError where there is none."""
+    asked = Attribute.of(question)
+    if asked is None:
+        raise UserError(f"{question!r} is no question to a column", remedy="ask such as sex=F, site=A, age>=50, age<18")
+    found = [s for s, answer in zip(ids, asked.answers(dataset, ids), strict=True) if answer == 1]
+    if not found:
+        raise UserError(f"its {split} split holds no film of {question}", where=dataset.path)
+    return found
+
+
+def _mixed(dataset: Dataset, split: str, ids: list[str], recipe: CommonRecipe) -> list[str]:
+    patient = dataset.accepted.loc[ids, "patient_id"].astype(str)
+    order = np.random.default_rng(recipe.seed).permutation(np.unique(patient.to_numpy(dtype=str)))
+    films = {question: patient[films_answering(dataset, split, question, ids)] for question in recipe.mix}
+    queues = {question: order[np.isin(order, mine)] for question, mine in films.items()}
+    scale = 1.0 if split == "train" else min(len(queues[q]) / count for q, count in recipe.mix.items())
+    chosen: set[str] = set()
+    for question, count in recipe.mix.items():
+        wanted, queue = max(1, int(scale * count + 1e-9)), queues[question]
+        if wanted > len(queue):
+            raise UserError(
+                f"its {split} split holds {len(queue)} patients of {question}; the mix asks for {wanted}",
+                where=dataset.path,
+            )
+        chosen.update(films[question].index[films[question].isin(queue[:wanted])])
+    return [sample_id for sample_id in ids if sample_id in chosen]
 
 
 def chosen_names(

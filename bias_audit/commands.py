@@ -143,6 +143,37 @@ def compare(
         raise typer.Exit(EXIT_CODE)
 
 
+@audit.command("mitigate")
+def mitigate(
+    val: Annotated[Path, typer.Argument(help="Predictions of the validation split, which methods are fitted on.")],
+    test: Annotated[Path, typer.Argument(help="Predictions of the test split, which gain and cost are read from.")],
+    out: Annotated[Path, typer.Option(help="Directory of the report: report.html, report.json, parquet tables.")],
+    by: Annotated[str, typer.Option(help="The group that methods are given, by commas: sex, or sex,site (crossed).")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="group_thresholds, group_calibration, equal_opportunity, equalized_odds or a plug-in; may be "
+            "repeated. Default: all four."
+        ),
+    ] = None,
+    demographics: Demographics = None,
+    config: Settings = None,
+    mapping: MappingFile = None,
+    column: Columns = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    set_: Set = None,
+) -> None:
+    """Try what closes gaps without touching the model, and show the cost to everyone beside the gain.
+
+    Example: [bold]raydino audit mitigate val.csv test.csv --by sex --out mitigated[/bold]
+    """
+    from bias_audit.mitigation_run import write_mitigation
+    from bias_audit.run import AuditRun, settings_of
+
+    run = AuditRun(settings_of(config, {}, set_ or []), by, demographics, mapping, tuple(column or ()))
+    write_mitigation((val, test), run, method or [], out, overwrite=overwrite)
+
+
 @audit.command("encoder")
 def encoder(
     features: Annotated[Path, typer.Argument(help="A features artifact of raydino embed.")],

@@ -17,9 +17,9 @@ from bias_audit.gaps import Comparison, Status
 from bias_audit.metrics import Metric
 from bias_audit.permutation import permutation_p_values
 from bias_audit.replicates import Weights, replicate_all
-from bias_audit.rows import Bools, Floats, Ints, LabelRows
+from bias_audit.rows import Bools, Ints, LabelRows
 from bias_audit.settings import AuditConfig
-from bias_audit.spread import largest_difference, smallest_ratio
+from bias_audit.spread import Figures, alike, largest_difference, smallest_ratio
 from bias_audit.strata import StrataIndex
 from bias_audit.vocabulary import RATES, fairness_row
 
@@ -46,6 +46,7 @@ class LabelAudit:
         thresholded = any(metric.thresholded for metric in metrics)
         also = [m for m in RATES if thresholded and m.name not in {metric.name for metric in metrics}]
         self.replicates = replicate_all(data, [*metrics, *also], weights, wanted, config.runtime.block)
+        self._computed: dict[str, Figures] = {}
         self.comparison = Comparison(data, self.replicates, self.counts, index, config.recipe, hidden)
         self.statuses: dict[str, list[Status]] = {
             metric.name: [self.comparison.status(k, metric) for k in range(len(index))] for metric in metrics
@@ -58,19 +59,28 @@ class LabelAudit:
     def _ok(self, metric: Metric) -> Bools:
         return np.array([status == "ok" for status, _ in self.statuses[metric.name]])
 
+    def _figures(self, metric: Metric) -> Figures:
+        """Of all strata, computed once a metric."""
+        if metric.name not in self._computed:
+            replicates, patients = self.replicates[metric.name].inside, self.counts.behind(metric)
+            makeup, everyone = makeup_of(self.data, metric), float(replicates[0, 0])
+            side = makeup.inside if makeup else None
+            low, high = interval_of(replicates, side, patients, everyone, metric, self.recipe.confidence)
+            rng = np.random.default_rng([self.recipe.seed, *self.label.encode(), *metric.name.encode()])
+            drawn = alike(replicates, side, patients, everyone, metric, rng)
+            self._computed[metric.name] = Figures(replicates[:, 0], low, high, drawn, everyone)
+        return self._computed[metric.name]
+
     def strata(self) -> pd.DataFrame:
         """Every metric in every stratum."""
         return pd.concat([self._estimates(metric) for metric in self.metrics])
 
     def _estimates(self, metric: Metric) -> pd.DataFrame:
-        ok, replicates = self._ok(metric), self.replicates[metric.name]
-        estimate = np.where(ok, replicates.inside[:, 0], np.nan)
+        ok, estimate = self._ok(metric), np.full(len(self.index), np.nan)
         low = high = estimate
         if ok.any():
-            makeup, everyone = makeup_of(self.data, metric), float(replicates.inside[0, 0])
-            side = makeup.inside if makeup else None
-            patients = self.counts.behind(metric)
-            low, high = interval_of(replicates.inside, side, patients, everyone, metric, self.recipe.confidence)
+            figures = self._figures(metric)
+            estimate, low, high = figures.estimate, figures.low, figures.high
         status, reason = zip(*self.statuses[metric.name], strict=True)
         counts = {
             "n_images": self.counts.films["all"],
@@ -86,7 +96,7 @@ class LabelAudit:
                 "label": self.label,
                 "metric": metric.name,
                 **{name: pd.arrays.IntegerArray(n, self.hidden.copy()) for name, n in counts.items()},
-                "estimate": estimate,
+                "estimate": np.where(ok, estimate, np.nan),
                 "ci_low": np.where(ok, low, np.nan),
                 "ci_high": np.where(ok, high, np.nan),
                 "status": status,
@@ -144,18 +154,17 @@ class LabelAudit:
         return rows
 
     def _spread(self, metric: Metric, strata: Ints) -> dict[str, object]:
-        values: Floats = self.replicates[metric.name].inside
-        confidence = self.recipe.confidence
-        found = largest_difference([values[strata]], confidence)
-        ratio, ratio_low, ratio_high = smallest_ratio(values[strata], confidence)
-        sample = values[strata, 0]
+        figures, confidence = self._figures(metric), self.recipe.confidence
+        sample, values = figures.estimate[strata], figures.estimate
+        found = largest_difference([figures.of(strata)], confidence)
+        ratio, ratio_low, ratio_high = smallest_ratio(figures.of(strata), confidence)
         highest, lowest = int(strata[np.argmax(sample)]), int(strata[np.argmin(sample)])
         worst = {"higher": self.index.names[lowest], "lower": self.index.names[highest], None: None}[metric.better]
         return {
             "highest": self.index.names[highest],
-            "highest_estimate": values[highest, 0],
+            "highest_estimate": values[highest],
             "lowest": self.index.names[lowest],
-            "lowest_estimate": values[lowest, 0],
+            "lowest_estimate": values[lowest],
             "worst": worst,
             "difference": found.value,
             "difference_low": found.low,
@@ -183,6 +192,8 @@ class LabelAudit:
         for axis in dict.fromkeys(self.axis_of[plain]):
             present = (self.axis_of == axis) & (counts.patients["all"] > 0)
             left_out = sorted(self.index.names[k] for k in np.flatnonzero(present & ~enough))
-            row = fairness_row(self.replicates, np.flatnonzero(present & enough), left_out, recipe.confidence)
+            strata = np.flatnonzero(present & enough)
+            rates = {metric.name: self._figures(metric).of(strata) for metric in RATES} if len(strata) > 1 else {}
+            row = fairness_row(rates, len(strata), left_out, recipe.confidence)
             rows.append({"label": self.label, "axis": axis} | row)
         return rows

@@ -96,6 +96,7 @@ METRICS = Registry(
         "fnr": "bias_audit.rates:FNR",
         "fpr": "bias_audit.rates:FPR",
         "underdiagnosis_rate": "bias_audit.rates:UNDERDIAGNOSIS_RATE",
+        "balanced_accuracy": "bias_audit.rates:BALANCED_ACCURACY",
         "ppv": "bias_audit.rates:PPV",
         "npv": "bias_audit.rates:NPV",
         "selection_rate": "bias_audit.rates:SELECTION_RATE",

@@ -5,11 +5,14 @@ Names and definitions as in fairlearn.metrics; net benefit as Vickers and Elkin 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from bias_audit.metrics import Task
 from bias_audit.rows import Floats, Rows
-from bias_audit.sums import MeanMetric, among
+from bias_audit.sums import MeanMetric, SumMetric, among, share
 
 CALLS: frozenset[Task] = frozenset({"classification", "report"})  # a report's mention is a call
 
@@ -138,4 +141,34 @@ PREVALENCE = MeanMetric(
     tasks=CALLS,
     prevalence_free=False,
     values=lambda rows: rows.target,
+)
+
+
+@dataclass(frozen=True)
+class BalancedAccuracy(SumMetric):
+    """Half of sensitivity and half of specificity."""
+
+    def columns(self, rows: Rows) -> Sequence[Floats]:
+        """Positives, those called; negatives, those cleared."""
+        positive = rows.target == 1
+        masks = (positive, positive & rows.called, ~positive, ~positive & ~rows.called)
+        return [mask.astype(np.float64) for mask in masks]
+
+    def combine(self, sums: Floats) -> Floats:
+        """The mean of both shares."""
+        return (share(sums[1], sums[0]) + share(sums[3], sums[2])) / 2
+
+    def parts(self, rows: Rows) -> tuple[Floats, ...]:
+        """Each class's share, halved: the metric is their sum."""
+        return among(rows.target == 1, rows.called) / 2, among(rows.target == 0, ~rows.called) / 2
+
+
+BALANCED_ACCURACY = BalancedAccuracy(
+    "balanced_accuracy",
+    "Balanced accuracy",
+    "mean of sensitivity and specificity",
+    "higher",
+    frozenset({"positive", "negative"}),
+    CALLS,
+    thresholded=True,
 )

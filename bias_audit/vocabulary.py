@@ -14,9 +14,7 @@ import numpy as np
 
 from bias_audit.metrics import Metric
 from bias_audit.rates import FPR, SELECTION_RATE, SENSITIVITY
-from bias_audit.replicates import Replicates
-from bias_audit.rows import Ints
-from bias_audit.spread import largest_difference
+from bias_audit.spread import Figures, largest_difference
 
 RATES: tuple[Metric, ...] = (SENSITIVITY, FPR, SELECTION_RATE)
 DIFFERENCES = (
@@ -28,16 +26,19 @@ DIFFERENCES = (
 
 
 def fairness_row(
-    replicates: Mapping[str, Replicates], strata: Ints, left_out: Sequence[str], confidence: float
+    rates: Mapping[str, Figures], strata: int, left_out: Sequence[str], confidence: float
 ) -> dict[str, object]:
-    """Differences among ``strata``; ``left_out`` names those without enough patients of either class."""
-    row: dict[str, object] = {"n_strata": len(strata), "left_out": ", ".join(left_out) or None}
+    """Differences among ``strata`` strata, by the figures of each of ``RATES`` (not asked for where they are too few).
+
+    ``left_out`` names the strata without enough patients of either class.
+    """
+    row: dict[str, object] = {"n_strata": strata, "left_out": ", ".join(left_out) or None}
     columns = [f"{name}{end}" for name in DIFFERENCES for end in ("", "_low", "_high")]
     row.update(dict.fromkeys(columns, np.nan))
-    if len(strata) < 2:
+    if strata < 2:
         reason = "fewer than two strata have enough patients of both classes"
         return row | {"status": "too_few", "reason": reason}
-    tpr, fpr, selected = (replicates[metric.name].inside[strata] for metric in RATES)
+    tpr, fpr, selected = (rates[metric.name] for metric in RATES)
     for name, figures in zip(DIFFERENCES, ([tpr], [fpr], [selected], [tpr, fpr]), strict=True):
         found = largest_difference(figures, confidence)
         row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

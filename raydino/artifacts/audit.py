@@ -191,3 +191,20 @@ DISTANCES = Table(
         Column("p_adjusted", "float"),  # Benjamini-Hochberg over groups and components of the axis
     ),
 )
+
+# What mitigation gains and costs: bias_audit/mitigation.py.
+MITIGATION = Schema("audit_mitigation", 1)
+TREATMENTS = Table(
+    "treatments",
+    (
+        Column("method", "string"),
+        Column("label", "string"),
+        Column("group", "string"),
+        Column("n_patients", "int"),  # of validation, with a known answer
+        Column("n_positive_patients", "int"),
+        Column("setting", "string", nullable=True),  # what was fitted, in words
+        *_STATUS,  # a group that is too_few is left as it was
+    ),
+)
+MITIGATED = Table("changes", (Column("method", "string"), *CHANGES.columns))
+MITIGATED_GAPS = Table("gap_changes", (Column("method", "string"), *GAP_CHANGES.columns))

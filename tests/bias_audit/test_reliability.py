@@ -22,8 +22,8 @@ def test_no_bin_is_small_and_films_of_one_score_stay_together() -> None:
     target = (np.arange(78) % 3 == 0).astype(float)
     x, y = reliability_curve(target, score)
     assert len(x) == 2
-    assert x == pytest.approx([(33 * 0.1 + 5 * 0.2) / 38, 0.9])
-    assert y == pytest.approx([target[:38].mean(), target[38:].mean()])
+    assert x == pytest.approx([0.1, (5 * 0.2 + 40 * 0.9) / 45])  # five films alone would be no bin
+    assert y == pytest.approx([target[:33].mean(), target[33:].mean()])
 
 
 @pytest.mark.parametrize("n", [0, 1, LEAST, 2 * LEAST - 1])
