@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from adapters.base import Adapter, AdapterConfig
-from adapters.batches import FilmFeatures, Split
+from adapters.batches import CondensedFilms, FilmFeatures, Split
 from adapters.registry import ADAPTERS
 from adapters.targets import teaching_films
 from raydino.artifacts.dataset import Dataset
@@ -46,7 +46,8 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
         if features is None:
             both = [sample_id for ids, _ in wanted.values() for sample_id in ids]
             features = extract(encoder.to(device), dataset, both, blocks=blocks)
-        train, val = (Split(FilmFeatures(features, ids, device, blocks), targets) for ids, targets in wanted.values())
+        films = {split: FilmFeatures(features, ids, device, blocks) for split, (ids, _) in wanted.items()}
+        train, val = (Split(CondensedFilms(films[s], adapter.condense), wanted[s][1]) for s in ("train", "val"))
         adapter.observe(train.films, train.targets)
         history = adapter.learn(train, val, generator)
     seen = FilmFeatures(features, val.films.sample_ids, device, adapter.config.recipe.blocks)  # of the head that stays

@@ -73,7 +73,7 @@ def bundle(path: Path, values: dict[str, Any], encoder: Encoder, dataset: Datase
                 torch.nn.init.normal_(weight, std=0.5 if values["kind"] == "segmentation_conv" else 0.05)
     adapter.keep(0)
     if adapter.task == "classification":
-        adapter.thresholds = {label: 0.5 for label in adapter.labels} | {adapter.labels[-1]: None}
+        adapter.thresholds = dict.fromkeys(adapter.labels, 0.5) | {adapter.labels[-1]: None}
         adapter.calibration = {adapter.labels[0]: {"kind": "sigmoid", "slope": 2.0, "offset": 0.3}}
     elif adapter.task == "segmentation":
         adapter.thresholds = dict.fromkeys(adapter.labels, 0.5)
