@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import dense_commands
+from adapters import dense_commands, suite_command
 
 if TYPE_CHECKING:
     from adapters.segmentation.dense import Windows
@@ -201,3 +201,4 @@ def _print(task: str, metrics: dict[str, Any], title: str) -> None:
 
 adapt.command("cardiothoracic")(dense_commands.cardiothoracic)
 adapt.command("explain")(dense_commands.explain)
+adapt.command("suite")(suite_command.suite)

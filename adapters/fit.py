@@ -18,7 +18,7 @@ from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.features import Features, extract
-from raydino.train.precision import pick_device
+from raydino.train.precision import keep_freed_memory, pick_device
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
     ``features``: the encoder's output where it is at hand already. Equal config and seed give equal
     weights on one machine. Raises UserError when the dataset cannot teach what the config asks.
     """
+    keep_freed_memory()
     dataset.require_disjoint_patients()
     encoder.spec.require_same_pixels(dataset)
     cls: type[Adapter] = ADAPTERS.get(config.kind)

@@ -15,16 +15,11 @@ from typing import Any
 import pandas as pd
 
 from adapters.base import AdapterConfig
-from adapters.bundle import load_adapter, write_bundle
-from adapters.fit import fit
-from adapters.predict import predict
+from adapters.resumable import CannotTeach, Source, measured
 from adapters.targets import films_of
-from raydino.artifacts.adapter import ADAPTER
 from raydino.artifacts.dataset import Dataset
-from raydino.artifacts.header import Schema, creating, read_header, write_json
-from raydino.artifacts.predictions import PREDICTIONS
+from raydino.artifacts.header import write_json
 from raydino.encoder import Encoder
-from raydino.errors import UserError
 from raydino.features import Features, extract
 from raydino.tracking import console
 
@@ -82,29 +77,15 @@ def _measured(
 ) -> list[dict[str, Any]]:
     recipe = config.recipe.model_copy(update={"train_share": point.share, "seed": point.seed})
     mine = config.model_copy(update={"recipe": recipe})
-    inputs = {"encoder": encoder.spec.fingerprint, "dataset": dataset.header.fingerprint}
-    adapter_at, predictions_at = directory / "adapter", directory / split
-    if not _is_done(adapter_at, ADAPTER, mine.resolved(), inputs):
-        try:
-            with creating(adapter_at, ADAPTER, config=mine.resolved(), seed=point.seed, inputs=inputs) as partial:
-                fitted = fit(mine, encoder, dataset, features)
-                write_bundle(partial, fitted.adapter, fitted.metrics)
-        except UserError as error:
-            if point.share == 1:
-                raise
-            console.print(
-                f"{point.name}: {error.what}", markup=False, highlight=False
-            )  # too few patients to learn from
-            return []
-    inputs["adapter"] = read_header(adapter_at, ADAPTER).fingerprint
-    adapter = load_adapter(adapter_at, encoder.spec)
-    settings = {"task": adapter.task, "kind": config.kind, "split": split}
-    if not _is_done(predictions_at, PREDICTIONS, settings, inputs):
-        with creating(predictions_at, PREDICTIONS, config=settings, inputs=inputs) as partial:
-            predict(adapter, encoder, dataset, split, partial, features)
-    n_train = json.loads((adapter_at / "metrics.json").read_text(encoding="utf-8"))["n_train"]
-    metrics = json.loads((predictions_at / "metrics.json").read_text(encoding="utf-8"))
-    shared = {"share": point.share, "seed": point.seed, "n_train": n_train, "n_labels": len(adapter.labels)}
+    try:
+        found = measured(mine, encoder, Source(dataset, features), directory, split)
+    except CannotTeach as error:
+        if point.share == 1:
+            raise
+        console.print(f"{point.name}: {error.what}", markup=False, highlight=False)  # too few patients to learn from
+        return []
+    metrics = found.metrics
+    shared = {"share": point.share, "seed": point.seed, "n_train": found.n_train, "n_labels": len(found.labels)}
     figures = {"mean": metrics["overall"], **metrics["per_label"]}
     name = next((name for name, value in metrics["overall"].items() if value == metrics["headline"]), "headline")
     return [
@@ -112,18 +93,6 @@ def _measured(
         | {end: row.get(f"{name}_{end}") for end in ("low", "high")}
         for label, row in figures.items()
     ]
-
-
-def _is_done(path: Path, schema: Schema, config: dict[str, Any], inputs: dict[str, str]) -> bool:
-    """Whether the artifact is there. Raises UserError when another config or input made it."""
-    if not path.exists():
-        return False
-    header = read_header(path, schema)
-    if header.config != json.loads(json.dumps(config)) or header.inputs != inputs:
-        raise UserError(
-            "was made with another config, encoder or dataset", where=path, remedy="choose another --out or remove it"
-        )
-    return True
 
 
 def _encoded(config: AdapterConfig, encoder: Encoder, dataset: Dataset, split: str) -> Features:

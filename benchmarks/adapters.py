@@ -7,11 +7,11 @@ encoder is a random ViT of the width and patches asked for, since weights change
 rate. Fits take turns, figures are medians over rounds; the bound is 1.3 times the slowest head. Features are random
 and memory-mapped, epochs fixed.
 
-``memory``: a process of its own fits on memory-mapped features of growing N; counted is the peak of its anonymous memory
-(RssAnon) above what it had before, so that the file's pages in the cache do not count. ``rereading`` keeps no readout in
-memory (``adapters.batches.KEPT_BYTES`` at 0), as where readouts are too large for it: the peak must not grow with N.
+``memory``: a process of its own fits on memory-mapped features of growing N; counted is the peak of its anonymous
+memory (RssAnon) above what it had before, so that the file's pages in the cache do not count. ``rereading`` keeps no
+readout in memory (``adapters.batches.KEPT_BYTES`` at 0), as where readouts are too large: the peak must not grow.
 
-    python benchmarks/adapters.py             4,000 films, D = 384, 14 x 14 patches, 4 blocks: 5 GB in a temporary folder
+    python benchmarks/adapters.py             4,000 films, D = 384, 14 x 14 patches, 4 blocks: 5 GB in $TMPDIR
     python benchmarks/adapters.py --quick     300 films, D = 96, 8 x 8 patches: about a minute of one core
     python benchmarks/adapters.py --threads 1 --clock process      where others use the machine too
 """
@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path = [place for place in sys.path if Path(place).resolve() != Path(__file__).parent]  # a package has our name
+sys.path.remove(str(Path(__file__).resolve().parent))  # this file has a package's name
 
 import adapters.batches
 from adapters.base import Adapter, AdapterConfig
@@ -49,6 +49,7 @@ from raydino.encoder import Encoder, EncoderOutput, EncoderSpec, save_encoder
 from raydino.features import Features, extract
 from raydino.nn.vit import VisionTransformer, ViTConfig
 from raydino.testing.tiny import PIXELS, tiny_dataset
+from raydino.train.precision import keep_freed_memory
 
 CLOCKS = {"wall": time.perf_counter, "process": time.process_time}
 BLOCKS = (-4, -3, -2, -1)
@@ -65,7 +66,9 @@ def config(kind: str, epochs: int, **recipe: Any) -> AdapterConfig:
     return model.model_validate({"kind": kind, "recipe": common | descent | recipe, "runtime": {"device": "cpu"}})
 
 
-def grid(epochs: int, readouts: tuple[str, ...], last_blocks: tuple[int, ...], rates: tuple[float, ...]) -> AdapterConfig:
+def grid(
+    epochs: int, readouts: tuple[str, ...], last_blocks: tuple[int, ...], rates: tuple[float, ...]
+) -> AdapterConfig:
     lists = {"readouts": readouts, "last_blocks": last_blocks, "learning_rate_factors": rates}
     return config("classification_grid", epochs, **lists)
 
@@ -102,6 +105,7 @@ class Films:
 
     def fit(self, settings: AdapterConfig) -> None:
         """What ``adapters.fit`` does once it knows films and targets, up to the figures."""
+        keep_freed_memory()
         cls: type[Adapter] = ADAPTERS.get(settings.kind)
         adapter = cls(settings, self.spec, LABELS)
         n_val = round(VAL_SHARE * len(self.targets))
