@@ -150,6 +150,13 @@ class Adapter(nn.Module, ABC):
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         """Look once at the training films before fitting, for fixed statistics and first guesses."""
 
+    def condense(self, output: Any) -> Any:
+        """What the head reads of ``EncoderOutput``: all of it, or a readout [B, F], which fitting then makes but once.
+
+        ``loss`` and ``observe`` are given what this returns, so it leaves a readout as it is.
+        """
+        return output
+
     @abstractmethod
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
         """[B, H] the loss of each film under each candidate head; unknown targets add nothing."""

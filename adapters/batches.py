@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from raydino.errors import UserError
 from raydino.features import Features
 
 BATCH = 128  # films at a time wherever the batch size cannot change the result
+KEPT_BYTES = 2 * 2**30  # of readouts that stay in memory; beyond, each is made of the tokens whenever it is read
 
 
 class FilmFeatures:
@@ -51,6 +53,33 @@ class FilmFeatures:
         """(positions [B], output) in order."""
         for films in torch.arange(len(self)).split(size):
             yield films, self.read(films)
+
+
+class CondensedFilms(FilmFeatures):
+    """What ``condense`` (``Adapter.condense``) makes of each film: a readout is made once and kept in memory.
+
+    Not kept is what condenses nothing, and readouts of more than ``KEPT_BYTES``.
+    """
+
+    def __init__(self, films: FilmFeatures, condense: Callable[[EncoderOutput], Any]) -> None:
+        self.sample_ids = films.sample_ids
+        self._films, self._condense = films, condense
+        self._kept = self._readouts()
+
+    def read(self, films: Tensor) -> Any:
+        """What is made of the films at these positions of ``sample_ids``."""
+        if self._kept is None:
+            return self._condense(self._films.read(films))
+        return self._kept[films.to(self._kept.device)]
+
+    def _readouts(self) -> Tensor | None:
+        first = self._condense(self._films.read(torch.arange(min(1, len(self)))))
+        if not isinstance(first, Tensor) or first.nbytes * len(self) > KEPT_BYTES:
+            return None
+        kept = first.new_empty(len(self), *first.shape[1:])
+        for positions, output in self._films.batches():
+            kept[positions[0] : positions[-1] + 1] = self._condense(output)
+        return kept
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import dense_commands, transfer_commands
+from adapters import dense_commands, suite_command, transfer_commands
 
 if TYPE_CHECKING:
     from adapters.segmentation.dense import Windows
@@ -202,3 +202,4 @@ def _print(task: str, metrics: dict[str, Any], title: str) -> None:
 adapt.command("cardiothoracic")(dense_commands.cardiothoracic)
 adapt.command("explain")(dense_commands.explain)
 adapt.command("transfer")(transfer_commands.transfer)
+adapt.command("suite")(suite_command.suite)

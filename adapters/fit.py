@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from adapters.base import Adapter, AdapterConfig
-from adapters.batches import FilmFeatures, Split
+from adapters.batches import CondensedFilms, FilmFeatures, Split
 from adapters.registry import ADAPTERS
 from adapters.targets import teaching_films
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.features import Features, extract
-from raydino.train.precision import pick_device
+from raydino.train.precision import keep_freed_memory, pick_device
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
     ``features``: the encoder's output where it is at hand already. Equal config and seed give equal
     weights on one machine. Raises UserError when the dataset cannot teach what the config asks.
     """
+    keep_freed_memory()
     dataset.require_disjoint_patients()
     encoder.spec.require_same_pixels(dataset)
     encoder = encoder.at(config.recipe.image_size)
@@ -48,7 +49,8 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
             both = [sample_id for ids, _ in wanted.values() for sample_id in ids]
             features = extract(encoder.to(device), dataset, both, blocks=blocks)
         features.require_size(encoder.spec)
-        train, val = (Split(FilmFeatures(features, ids, device, blocks), targets) for ids, targets in wanted.values())
+        films = {split: FilmFeatures(features, ids, device, blocks) for split, (ids, _) in wanted.items()}
+        train, val = (Split(CondensedFilms(films[s], adapter.condense), wanted[s][1]) for s in ("train", "val"))
         adapter.observe(train.films, train.targets)
         history = adapter.learn(train, val, generator)
     seen = FilmFeatures(features, val.films.sample_ids, device, adapter.config.recipe.blocks)  # of the head that stays

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from adapters.base import AdapterConfig
-from adapters.experiment import Unteachable, encoded, fitted_and_predicted
+from adapters.resumable import CannotTeach, Source, encoded, measured
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import write_json
 from raydino.encoder import Encoder
@@ -77,14 +77,14 @@ def _measured(
     recipe = config.recipe.model_copy(update={"train_share": point.share, "seed": point.seed})
     mine = config.model_copy(update={"recipe": recipe})
     try:
-        done = fitted_and_predicted(mine, encoder, dataset, features, directory, split)
-    except Unteachable as error:
+        found = measured(mine, encoder, Source(dataset, features), directory, split)
+    except CannotTeach as error:
         if point.share == 1:
             raise
         console.print(f"{point.name}: {error.what}", markup=False, highlight=False)  # too few patients to learn from
         return []
-    metrics = json.loads((done.predictions / "metrics.json").read_text(encoding="utf-8"))
-    shared = {"share": point.share, "seed": point.seed, "n_train": done.n_train, "n_labels": len(done.labels)}
+    metrics = found.metrics
+    shared = {"share": point.share, "seed": point.seed, "n_train": found.n_train, "n_labels": len(found.labels)}
     figures = {"mean": metrics["overall"], **metrics["per_label"]}
     name = next((name for name, value in metrics["overall"].items() if value == metrics["headline"]), "headline")
     return [

@@ -27,7 +27,7 @@ from adapters.regression.base import Measurements
 from adapters.report.base import Reports
 from adapters.report.contradictions import Contradiction, contradictions
 from adapters.report.contradictions import Finding as Compared
-from adapters.segmentation.base import Masks, decided
+from adapters.segmentation.masks import Masks, decided
 from raydino.data.one_film import OneFilm, film_of_dicom
 from raydino.encoder import Encoder, EncoderOutput
 from raydino.errors import UserError

@@ -3,7 +3,7 @@
 Every fit learns from equally many patients, as many as the smallest group has, so that what differs is who they
 are. In distribution (ID): the test group is the one fitted on; else out of distribution (OOD). Fits are kept as in
 ``label_efficiency``; each leaves a predictions artifact for ``raydino audit``. Protocol: the sampling ratios of
-Larrazabal 2020 (sex in training against performance by sex). Neighbours: ``experiment``, ``transfer_figure``.
+Larrazabal 2020 (sex in training against performance by sex). Neighbours: ``resumable``, ``transfer_figure``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ import pandas as pd
 
 from adapters.attributes import MANIFEST_COLUMNS, PEOPLE_COLUMNS
 from adapters.base import AdapterConfig
-from adapters.experiment import encoded, fitted_and_predicted
 from adapters.intervals import PatientBootstrap, interval, mean_over_labels
 from adapters.metrics import auroc
+from adapters.resumable import Source, encoded, measured
 from adapters.targets import films_answering, films_of
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import write_json
-from raydino.artifacts.predictions import Predictions
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.features import Features
@@ -150,8 +149,8 @@ def transfer(
         for seed in range(config.recipe.seed, config.recipe.seed + n_seeds):
             recipe = config.recipe.model_copy(update={"mix": one.patients, "seed": seed})
             mine, at = config.model_copy(update={"recipe": recipe}), directory / one.folder(seed)
-            done = fitted_and_predicted(mine, encoder, dataset, features, at, split)
-            tables[one.name, seed] = (one, done.n_train, Predictions.open(done.predictions).table)
+            found = measured(mine, encoder, Source(dataset, features), at, split)
+            tables[one.name, seed] = (one, found.n_train, found.predictions.table)
     rows = compared({key: table for key, (_, _, table) in tables.items()}, dataset, groups, split)
     for row in rows:
         one, n_train, _ = tables[row["fit"], row["seed"]]

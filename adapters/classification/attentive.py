@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, ClassificationRecipe
-from adapters.classification.cross_attention import CrossAttention
+from adapters.cross_attention import CrossAttention
 from adapters.standardise import Standardise
 from raydino.encoder import EncoderOutput, EncoderSpec
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, ClassificationRecipe
-from adapters.classification.readouts import readouts
+from adapters.readouts import readouts
 from adapters.standardise import Standardise
 from raydino.encoder import EncoderOutput, EncoderSpec
 from raydino.readout import Readout, readout_width
@@ -71,18 +71,19 @@ class GridClassifier(ClassificationAdapter):
         """Standardise each readout; every head starts at the log-odds of its label."""
         super().observe(films, targets)
         self.prior.copy_(self.prevalence.logit())
-        self.standardise.observe(self._read(output) for _, output in films.batches())
+        self.standardise.observe(self.condense(output) for _, output in films.batches())
 
     def _widths(self) -> list[int]:
         return [readout_width(kind, self.width) for kind in self.config.recipe.readouts]
 
-    def _read(self, output: EncoderOutput) -> Tensor:
-        return torch.cat(readouts(output, self.config.recipe.readouts), dim=1)
+    def condense(self, output: EncoderOutput | Tensor) -> Tensor:
+        """All readouts side by side."""
+        return output if isinstance(output, Tensor) else torch.cat(readouts(output, self.config.recipe.readouts), dim=1)
 
-    def logits_BHL(self, output: EncoderOutput) -> Tensor:
+    def logits_BHL(self, output: EncoderOutput | Tensor) -> Tensor:
         groups = zip(self.weight, self.bias, strict=True)
         logits = []
-        for features in self.standardise(self._read(output)).split(self._widths(), dim=1):
+        for features in self.standardise(self.condense(output)).split(self._widths(), dim=1):
             for last in self.config.recipe.last_blocks:
                 weight, bias = next(groups)
                 product = torch.addmm(bias, self.of_last_blocks(features, last), weight)

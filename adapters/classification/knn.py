@@ -20,10 +20,10 @@ from torch import Tensor
 from adapters.base import AdapterConfig
 from adapters.batches import Split
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, LabelsRecipe
-from adapters.classification.readouts import gather
 from adapters.descent import lowest_of, validation_loss
+from adapters.readouts import as_readout, gather
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.readout import Readout, readout, readout_width
+from raydino.readout import Readout, readout_width
 
 
 class NeighboursRecipe(LabelsRecipe):
@@ -73,10 +73,13 @@ class NearestNeighbours(ClassificationAdapter):
     def keep(self, head: int) -> None:
         self.keep_setting(k=(self.config.recipe.k[head],))
 
-    def logits_BHL(self, output: EncoderOutput) -> Tensor:
+    def condense(self, output: EncoderOutput | Tensor) -> Tensor:
+        return as_readout(output, self.config.recipe.readout)
+
+    def logits_BHL(self, output: EncoderOutput | Tensor) -> Tensor:
         """The candidates are the ``k`` of the recipe; a k beyond the known films takes all of them."""
         recipe = self.config.recipe
-        similarity = F.normalize(readout(output, recipe.readout), dim=1) @ self.rows.T
+        similarity = F.normalize(self.condense(output), dim=1) @ self.rows.T
         columns = []
         for label in range(len(self.labels)):
             known = self.truth[:, label].isfinite().nonzero()[:, 0]

@@ -12,14 +12,15 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, ClassificationRecipe
-from adapters.standardise import Standardise
+from adapters.linear_heads import LinearHeads
+from adapters.readouts import as_readout
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.readout import Readout, readout, readout_width
+from raydino.readout import Readout, readout_width
 
 
 class LinearRecipe(ClassificationRecipe):
@@ -37,35 +38,31 @@ class LinearConfig(ClassificationConfig):
 
 
 class LinearClassifier(ClassificationAdapter):
-    """weight [H, F, L] and bias [H, 1, L] on F standardised features; the penalty spares the bias."""
+    """The heads start at the log-odds of their labels."""
 
     config_model: ClassVar[type[AdapterConfig]] = LinearConfig
     config: LinearConfig
 
     def __init__(self, config: LinearConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
-        width = readout_width(config.recipe.readout, self.width)
-        n_heads = len(config.recipe.l2)
-        self.standardise = Standardise(width)
-        self.weight = nn.Parameter(torch.zeros(n_heads, width, len(labels)))
-        self.bias = nn.Parameter(torch.zeros(n_heads, 1, len(labels)))
+        self.heads = LinearHeads(readout_width(config.recipe.readout, self.width), len(labels), config.recipe.l2)
 
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         """Standardise; each bias starts at the log-odds of its label, which no step size has to walk to."""
         super().observe(films, targets)
-        self.standardise.observe(readout(output, self.config.recipe.readout) for _, output in films.batches())
+        self.heads.observe(self.condense(output) for _, output in films.batches())
         with torch.no_grad():
-            self.bias.copy_(self.prevalence.logit().expand_as(self.bias))
+            self.heads.bias.copy_(self.prevalence.logit().expand_as(self.heads.bias))
 
-    def logits_BHL(self, output: EncoderOutput) -> Tensor:
-        features = self.standardise(readout(output, self.config.recipe.readout))
-        return torch.einsum("bf,hfl->bhl", features, self.weight) + self.bias.transpose(0, 1)
+    def condense(self, output: EncoderOutput | Tensor) -> Tensor:
+        return as_readout(output, self.config.recipe.readout)
+
+    def logits_BHL(self, output: EncoderOutput | Tensor) -> Tensor:
+        return self.heads(self.condense(output))
 
     def penalty(self) -> Tensor:
-        strength = torch.tensor(self.config.recipe.l2, device=self.device)
-        return strength / 2 * self.weight.square().sum(dim=(1, 2))
+        return self.heads.penalty()
 
     def keep(self, head: int) -> None:
-        self.weight = nn.Parameter(self.weight.detach()[head : head + 1].clone())
-        self.bias = nn.Parameter(self.bias.detach()[head : head + 1].clone())
-        self.keep_setting(l2=(self.config.recipe.l2[head],))
+        self.heads.keep(head)
+        self.keep_setting(l2=self.heads.l2)

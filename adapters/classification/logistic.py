@@ -22,10 +22,10 @@ from torch import Tensor
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures, Split
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, LabelsRecipe
-from adapters.classification.readouts import gather
+from adapters.readouts import as_readout, gather
 from adapters.standardise import Standardise
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.readout import Readout, readout, readout_width
+from raydino.readout import Readout, readout_width
 from raydino.tracking import track
 
 Floats = npt.NDArray[np.float64]
@@ -92,7 +92,7 @@ class LogisticClassifier(ClassificationAdapter):
 
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         super().observe(films, targets)
-        self.standardise.observe(readout(output, self.config.recipe.readout) for _, output in films.batches())
+        self.standardise.observe(self.condense(output) for _, output in films.batches())
 
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         rows, val_rows = (self._rows(split.films) for split in (train, val))
@@ -118,6 +118,9 @@ class LogisticClassifier(ClassificationAdapter):
         features = gather(films, self.config.recipe.readout).to(self.device)
         return self.standardise(features).cpu().double().numpy()
 
-    def logits_BHL(self, output: EncoderOutput) -> Tensor:
-        features = self.standardise(readout(output, self.config.recipe.readout))
+    def condense(self, output: EncoderOutput | Tensor) -> Tensor:
+        return as_readout(output, self.config.recipe.readout)
+
+    def logits_BHL(self, output: EncoderOutput | Tensor) -> Tensor:
+        features = self.standardise(self.condense(output))
         return torch.addmm(self.bias, features, self.weight)[:, None]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
-from adapters.classification.cross_attention import CrossAttention
+from adapters.cross_attention import CrossAttention
 from adapters.regression.base import RegressionAdapter, RegressionConfig, RegressionRecipe
 from adapters.standardise import Standardise
 from raydino.encoder import EncoderOutput, EncoderSpec

@@ -15,9 +15,10 @@ from torch import Tensor
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
 from adapters.linear_heads import LinearHeads
+from adapters.readouts import as_readout
 from adapters.regression.base import RegressionAdapter, RegressionConfig, RegressionRecipe
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.readout import Readout, readout, readout_width
+from raydino.readout import Readout, readout_width
 
 
 class LinearRecipe(RegressionRecipe):
@@ -46,10 +47,13 @@ class LinearRegressor(RegressionAdapter):
 
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         super().observe(films, targets)
-        self.heads.observe(readout(output, self.config.recipe.readout) for _, output in films.batches())
+        self.heads.observe(self.condense(output) for _, output in films.batches())
 
-    def standardised_BHL(self, output: EncoderOutput) -> Tensor:
-        return self.heads(readout(output, self.config.recipe.readout))
+    def condense(self, output: EncoderOutput | Tensor) -> Tensor:
+        return as_readout(output, self.config.recipe.readout)
+
+    def standardised_BHL(self, output: EncoderOutput | Tensor) -> Tensor:
+        return self.heads(self.condense(output))
 
     def penalty(self) -> Tensor:
         return self.heads.penalty()

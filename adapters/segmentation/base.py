@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from adapters.base import Adapter, AdapterConfig, Evaluation, Recipe, identity_c
 from adapters.batches import FilmFeatures
 from adapters.metrics import mean_of
 from adapters.segmentation.losses import MaskLoss, mask_losses
+from adapters.segmentation.masks import Masks, decided
 from adapters.segmentation.metrics import MaskMetrics, mask_metrics
 from adapters.targets import UNKNOWN, chosen_names, mask_targets, teaching_films
 from adapters.thresholds import best_dice
@@ -44,14 +45,6 @@ class SegmentationConfig(AdapterConfig):
     """A config whose recipe names structures."""
 
     recipe: SegmentationRecipe
-
-
-class Masks(NamedTuple):
-    """What is said of B films, each [B, S, mask_size, mask_size] over the whole film squeezed to a square."""
-
-    logits: Tensor  # f32, any real
-    probability: Tensor  # f32, 0..1
-    decision: Tensor  # bool: probability at or above the structure's threshold
 
 
 class SegmentationAdapter(Adapter):
@@ -169,12 +162,6 @@ class SegmentationAdapter(Adapter):
     @torch.no_grad()
     def _probability(self, output: EncoderOutput) -> Tensor:
         return self.eval()(output).sigmoid().cpu()
-
-
-def decided(probability: npt.NDArray[np.float32], threshold: float, rows: int, cols: int) -> npt.NDArray[np.bool_]:
-    """The decision at a film's size [rows, cols] from the probability [side, side] of the film squeezed to a square."""
-    resized = cv2.resize(probability, (cols, rows), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized >= threshold)
 
 
 def _compared(mask: npt.NDArray[np.bool_], structure: str, dataset: Dataset, sample_id: str) -> MaskMetrics | None:

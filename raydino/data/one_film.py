@@ -5,6 +5,7 @@ The way is that of ingest (``dicom.film``): the same screening, the same pixel r
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from raydino.artifacts.images import decode_png
 from raydino.data.films import whole_film
 from raydino.dicom.film import Work, read_film
 from raydino.dicom.pixels import PixelRecipe
-from raydino.dicom.screen import Screening
+from raydino.dicom.screen import REASONS, Screening
 from raydino.errors import UserError
 from raydino.readers.base import SourceImage
 
@@ -42,22 +43,31 @@ def film_of_dicom(source: str | Path | bytes, pixels: Mapping[str, Any], screeni
     Raises UserError where ingest would have rejected the file, and where this version of raydino does not make films by
     that recipe. An empty recipe, of an encoder from elsewhere, is taken as our own.
     """
-    recipe = PixelRecipe(int(pixels["shorter_side"]), int(pixels["bits"])) if pixels else PixelRecipe()
-    if pixels and recipe.resolved() != dict(pixels):
-        differing = ", ".join(sorted(k for k, v in recipe.resolved().items() if pixels.get(k) != v))
-        raise UserError(
-            f"the encoder was trained on films made by another pixel recipe ({differing})",
-            remedy="use the version of raydino that made its dataset",
-        )
-    where = "the file's content" if isinstance(source, bytes) else source
+    recipe = _recipe_of(pixels)
     if isinstance(source, bytes):
-        image = SourceImage("film", content=source)
+        image, where = SourceImage("film", content=source), "the file's content"
     elif Path(source).is_file():
-        image = SourceImage("film", path=Path(source))
+        image, where = SourceImage("film", path=Path(source)), str(source)
     else:
         raise UserError("no such file", where=source)
-    reading = read_film(Work(recipe, screening=screening or Screening(), identify=False), image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's quote header values
+        reading = read_film(Work(recipe, screening=screening or Screening(), identify=False), image)
     if reading.film is None:
-        reason = " ".join(str(part) for part in (reading.reason, reading.detail and f"({reading.detail})") if part)
-        raise UserError(f"not a film that ingest would take: {reason}", where=where)
+        detail = f" ({reading.detail})" if reading.detail else ""
+        raise UserError(f"ingest would not take it: {REASONS[str(reading.reason)]}{detail}", where=where)
     return OneFilm(decode_png(reading.film.png, where=where), reading.film.spacing_mm)
+
+
+def _recipe_of(pixels: Mapping[str, Any]) -> PixelRecipe:
+    """Raises UserError where this version of raydino makes other films by it."""
+    ours = PixelRecipe()
+    asked = PixelRecipe(pixels.get("shorter_side", ours.shorter_side), pixels.get("bits", ours.bits))
+    resolved = asked.resolved()
+    if pixels and resolved != dict(pixels):
+        keys = sorted(key for key in resolved.keys() | pixels.keys() if pixels.get(key) != resolved.get(key))
+        raise UserError(
+            f"the encoder was trained on films made by another pixel recipe ({', '.join(keys)})",
+            remedy="use the version of raydino that made its dataset",
+        )
+    return asked

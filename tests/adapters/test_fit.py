@@ -48,7 +48,7 @@ def test_the_test_split_is_never_read(
     labels.loc[dataset.sample_ids("test")] = 1 - labels.loc[dataset.sample_ids("test")]
     honest = fit(_config(classification_values), encoder, dataset, features)
     altered = fit(_config(classification_values), encoder, _with(dataset, labels=labels), features)
-    assert torch.equal(honest.adapter.weight, altered.adapter.weight)
+    assert torch.equal(honest.adapter.heads.weight, altered.adapter.heads.weight)
     assert honest.adapter.thresholds == altered.adapter.thresholds
 
 
@@ -57,7 +57,7 @@ def test_live_and_cached_features_give_the_same_adapter(
 ) -> None:
     live = fit(_config(classification_values), encoder, dataset)
     cached = fit(_config(classification_values), encoder, dataset, features)
-    torch.testing.assert_close(live.adapter.weight, cached.adapter.weight, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(live.adapter.heads.weight, cached.adapter.heads.weight, rtol=1e-3, atol=1e-4)
 
 
 def test_a_label_with_one_class_is_left_out_with_its_reason(

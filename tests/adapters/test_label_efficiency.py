@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-import adapters.experiment
+import adapters.resumable
 from adapters.base import CommonRecipe
 from adapters.targets import teaching_films
 from raydino.artifacts.dataset import Dataset
@@ -42,13 +42,13 @@ def test_the_curve_goes_on_where_it_was_stopped(
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(classification_values))
     fits: list[float] = []
-    real = adapters.experiment.fit
+    real = adapters.resumable.fit
 
     def counted(config: Any, *rest: Any) -> Any:
         fits.append(config.recipe.train_share)
         return real(config, *rest)
 
-    monkeypatch.setattr(adapters.experiment, "fit", counted)
+    monkeypatch.setattr(adapters.resumable, "fit", counted)
     out = tmp_path / "curve"
     shared = ["--encoder", str(encoder_path), "--data", str(dataset.path), "--out", str(out), "--seeds", "2"]
     few = ["--set", "recipe.epochs=3", "--shares", "0.5"]

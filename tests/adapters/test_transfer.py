@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
-import adapters.experiment
+import adapters.resumable
 from adapters.base import CommonRecipe
 from adapters.targets import films_answering, films_of, teaching_films
 from adapters.transfer import Mixture, groups_by, mixtures
@@ -79,13 +79,13 @@ def test_the_command_fits_compares_draws_and_goes_on(
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(classification_values))
     fits: list[dict[str, int]] = []
-    real = adapters.experiment.fit
+    real = adapters.resumable.fit
 
     def counted(config: Any, *rest: Any) -> Any:
         fits.append(config.recipe.mix)
         return real(config, *rest)
 
-    monkeypatch.setattr(adapters.experiment, "fit", counted)
+    monkeypatch.setattr(adapters.resumable, "fit", counted)
     out = tmp_path / "out"
     words = ["adapt", "transfer", str(config), "--encoder", str(encoder_path), "--data", str(dataset.path)]
     words += ["--out", str(out), "--set", "recipe.epochs=3", "--by", "age<50,age>=50", "--shares"]

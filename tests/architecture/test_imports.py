@@ -105,6 +105,7 @@ def test_the_three_packages_come_from_one_tree():
     [
         ("raydino.ssl.run", ("pydicom", "monai", "transformers")),
         ("raydino.encoder", ("pydicom", "monai", "transformers")),
+        ("adapters.reading", ("monai", "transformers")),
         ("bias_audit.commands", ("torch",)),
         ("bias_audit.audit", ("torch", "pydicom", "adapters")),
         ("raydino.dicom.ingest", ("torch", "transformers", "monai")),

@@ -5,8 +5,8 @@ import torch
 
 from adapters.batches import FilmFeatures
 from adapters.classification.grid import GridClassifier
-from adapters.classification.readouts import readouts
 from adapters.fit import fit
+from adapters.readouts import readouts
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder, EncoderOutput
 from raydino.errors import UserError

@@ -47,7 +47,7 @@ def test_the_objective_is_penalised_logistic_regression(
         return value
 
     optimiser.step(objective)
-    rows = adapter.standardise(readout(output, "cls_mean")).numpy()
+    rows = adapter.heads.standardise(readout(output, "cls_mean")).numpy()
     reference = LogisticRegression(C=1 / (l2 * len(target)), tol=1e-8, max_iter=5000).fit(rows, target.to_numpy())
     expected = torch.from_numpy(reference.decision_function(rows)).float()
     torch.testing.assert_close(adapter(output).detach()[:, 0], expected, atol=5e-3, rtol=0)
@@ -61,9 +61,9 @@ def test_unknown_labels_add_no_loss_and_no_gradient(classification_values: dict[
     assert loss.shape == (3, 2)  # films, penalties
     torch.testing.assert_close(loss, torch.tensor([[1.0], [1.0], [0.0]]).expand(3, 2) * np.log(2))
     loss.sum().backward()
-    assert adapter.weight.grad is not None
-    assert bool((adapter.weight.grad[:, :, 1] == 0).all())
-    assert bool((adapter.weight.grad[:, :, 0] != 0).any())
+    assert adapter.heads.weight.grad is not None
+    assert bool((adapter.heads.weight.grad[:, :, 1] == 0).all())
+    assert bool((adapter.heads.weight.grad[:, :, 0] != 0).any())
 
 
 def test_heads_trained_together_equal_heads_trained_alone(
@@ -75,7 +75,7 @@ def test_heads_trained_together_equal_heads_trained_alone(
 
     alone, together = fitted([0.03]), fitted([0.03, 1e6])
     assert together.metrics["head"] == 0
-    torch.testing.assert_close(together.adapter.weight, alone.adapter.weight, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(together.adapter.heads.weight, alone.adapter.heads.weight, rtol=1e-4, atol=1e-6)
 
 
 def test_probability_logits_and_decision_agree(

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from adapters.batches import FilmFeatures
-from adapters.classification.readouts import gather
 from adapters.fit import fit
+from adapters.readouts import gather
 from adapters.targets import films_of
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder

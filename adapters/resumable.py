@@ -1,6 +1,6 @@
-"""One fit of an experiment of many, with its predictions: whole on disk, or not there, so that a stopped run goes on.
+"""One fit and its predictions as two artifacts in a folder, whole or not there: what is finished is not done again.
 
-Neighbours: ``label_efficiency`` and ``transfer`` (which fits there are), ``fit`` and ``predict`` (the work).
+``label_efficiency``, ``transfer`` and ``suite`` are made of these, so a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -18,50 +18,63 @@ from adapters.targets import films_of
 from raydino.artifacts.adapter import ADAPTER
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import Schema, creating, read_header
-from raydino.artifacts.predictions import PREDICTIONS
+from raydino.artifacts.predictions import PREDICTIONS, Predictions
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.features import Features, extract
 
 
-class Unteachable(UserError):
-    """These films cannot teach what the config asks: too few of them, or of one class only."""
+class CannotTeach(UserError):
+    """The dataset cannot teach what the config asks."""
 
 
 @dataclass(frozen=True)
-class Done:
-    """A fit and its predictions on disk."""
+class Source:
+    """A dataset and the encoder's features of its films, None where they are to be made when they are needed."""
 
-    predictions: Path  # the artifact
-    labels: tuple[str, ...]  # that the fit could be taught
-    n_train: int  # films
+    dataset: Dataset
+    features: Features | None = None
 
 
-def fitted_and_predicted(
-    config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Features, directory: Path, split: str
-) -> Done:
-    """``adapter`` and ``split`` in ``directory``, made where they are not there.
+@dataclass(frozen=True)
+class Measured:
+    """``n_train`` films that taught; ``labels`` that were learnt; ``metrics`` of the predicted split."""
 
-    Raises Unteachable where the dataset cannot teach what is asked, and another UserError where another config or input
-    made what is there.
+    n_train: int
+    labels: tuple[str, ...]
+    metrics: dict[str, Any]
+    predictions: Predictions
+
+
+def measured(
+    config: AdapterConfig, encoder: Encoder, taught_by: Source, directory: Path, split: str, asked: Source | None = None
+) -> Measured:
+    """Fit on ``taught_by`` and predict ``split`` of ``asked`` (the same films' dataset by default), as far as not done.
+
+    Raises CannotTeach where the fit has nothing to learn, UserError where ``directory`` is of another config or input.
     """
-    inputs = {"encoder": encoder.spec.fingerprint, "dataset": dataset.header.fingerprint}
+    asked = asked or taught_by
     adapter_at, predictions_at = directory / "adapter", directory / split
+    inputs = {"encoder": encoder.spec.fingerprint, "dataset": taught_by.dataset.header.fingerprint}
     if not _is_done(adapter_at, ADAPTER, config.resolved(), inputs):
         with creating(adapter_at, ADAPTER, config=config.resolved(), seed=config.recipe.seed, inputs=inputs) as partial:
             try:
-                fitted = fit(config, encoder, dataset, features)
+                fitted = fit(config, encoder, taught_by.dataset, taught_by.features)
             except UserError as error:
-                raise Unteachable(error.what, where=error.where, remedy=error.remedy) from None
+                raise CannotTeach(error.what, where=error.where, remedy=error.remedy) from None
             write_bundle(partial, fitted.adapter, fitted.metrics)
-    inputs["adapter"] = read_header(adapter_at, ADAPTER).fingerprint
     adapter = load_adapter(adapter_at, encoder.spec)
+    inputs |= {
+        "adapter": read_header(adapter_at, ADAPTER).fingerprint,
+        "dataset": asked.dataset.header.fingerprint,
+    }
     settings = {"task": adapter.task, "kind": config.kind, "split": split}
     if not _is_done(predictions_at, PREDICTIONS, settings, inputs):
         with creating(predictions_at, PREDICTIONS, config=settings, inputs=inputs) as partial:
-            predict(adapter, encoder, dataset, split, partial, features)
+            predict(adapter, encoder, asked.dataset, split, partial, asked.features)
     n_train = json.loads((adapter_at / "metrics.json").read_text(encoding="utf-8"))["n_train"]
-    return Done(predictions_at, adapter.labels, n_train)
+    metrics = json.loads((predictions_at / "metrics.json").read_text(encoding="utf-8"))
+    return Measured(n_train, adapter.labels, metrics, Predictions.open(predictions_at))
 
 
 def _is_done(path: Path, schema: Schema, config: dict[str, Any], inputs: dict[str, str]) -> bool:
@@ -80,4 +93,4 @@ def encoded(config: AdapterConfig, encoder: Encoder, dataset: Dataset, split: st
     """All films that the fits of an experiment will read, encoded once."""
     splits = dict.fromkeys(("train", "val", split))
     ids = [sample_id for name in splits for sample_id in films_of(dataset, name, config.recipe.views)]
-    return extract(encoder, dataset, ids, blocks=config.recipe.blocks)
+    return extract(encoder.at(config.recipe.image_size), dataset, ids, blocks=config.recipe.blocks)

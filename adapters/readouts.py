@@ -17,9 +17,14 @@ from raydino.encoder import EncoderOutput
 from raydino.readout import Readout, readout
 
 
+def as_readout(output: EncoderOutput | Tensor, kind: Readout) -> Tensor:
+    """[B, F] of an encoder's output, or the readout that it was condensed to already."""
+    return output if isinstance(output, Tensor) else readout(output, kind)
+
+
 def gather(films: FilmFeatures, kind: Readout) -> Tensor:
     """[N, F] of all films, in order, on the CPU; patch tokens are read batch by batch, so they may exceed memory."""
-    return torch.cat([readout(output, kind).cpu() for _, output in films.batches()])
+    return torch.cat([as_readout(output, kind).cpu() for _, output in films.batches()])
 
 
 def readouts(output: EncoderOutput, kinds: Sequence[Readout]) -> list[Tensor]:

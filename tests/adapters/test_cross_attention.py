@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from adapters.classification.cross_attention import CrossAttention
+from adapters.cross_attention import CrossAttention
 
 
 def test_it_is_multi_head_attention_of_learnt_queries() -> None:
