@@ -11,9 +11,9 @@ and memory-mapped, epochs fixed.
 memory (RssAnon) above what it had before, so that the file's pages in the cache do not count. ``rereading`` keeps no
 readout in memory (``adapters.batches.KEPT_BYTES`` at 0), as where readouts are too large: the peak must not grow.
 
-    python benchmarks/adapters.py             4,000 films, D = 384, 14 x 14 patches, 4 blocks: 5 GB in $TMPDIR
-    python benchmarks/adapters.py --quick     300 films, D = 96, 8 x 8 patches: about a minute of one core
-    python benchmarks/adapters.py --threads 1 --clock process      where others use the machine too
+    python benchmarks/adapter_fits.py             4,000 films, D = 384, 14 x 14 patches, 4 blocks: 5 GB in $TMPDIR
+    python benchmarks/adapter_fits.py --quick     300 films, D = 96, 8 x 8 patches: about a minute of one core
+    python benchmarks/adapter_fits.py --threads 1 --clock process      where others use the machine too
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-sys.path.remove(str(Path(__file__).resolve().parent))  # this file has a package's name
 
 import adapters.batches
 from adapters.base import Adapter, AdapterConfig
