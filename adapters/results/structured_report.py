@@ -33,7 +33,7 @@ def _document(reading: Reading, source: FilmSource, model: Model) -> sr.Comprehe
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(model)),
         procedure_reported=codes.SCT.PlainRadiography,
-        imaging_measurements=groups or None,
+        imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
     report[0].ContentSequence.extend(_texts(reading))
