@@ -33,7 +33,7 @@ def _document(reading: Reading, source: FilmSource, model: Model) -> sr.Comprehe
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(model)),
         procedure_reported=codes.SCT.PlainRadiography,
-        imaging_measurements=groups,
+        imaging_measurements=groups or [_film_alone(source, model)],
         title=codes.DCM.ImagingMeasurementReport,
     )
     report[0].ContentSequence.extend(_texts(reading))
@@ -102,6 +102,12 @@ def _measured(name: str, value: float, source: FilmSource, model: Model) -> sr.M
         measurements=[_number(our.private_code(name), value, our.unit_code(name))],
         source_images=_image(source),
     )
+
+
+def _film_alone(source: FilmSource, model: Model) -> sr.MeasurementsAndQualitativeEvaluations:
+    """A group that only names the film, where a draft is all there is: the template wants one."""
+    tracking = _tracking(source, model, "film")
+    return sr.MeasurementsAndQualitativeEvaluations(tracking_identifier=tracking, source_images=_image(source))
 
 
 def _texts(reading: Reading) -> list[sr.TextContentItem]:
