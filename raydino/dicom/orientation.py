@@ -34,6 +34,13 @@ class Turn:
             turned = turned[:, ::-1]
         return np.ascontiguousarray(turned)  # type: ignore[return-value]
 
+    def undo(self, image: Array) -> Array:
+        """The image that ``apply`` turned into ``image``, contiguous."""
+        lying: Any = image[:, ::-1] if self.flipped_left_right else image
+        if self.flipped_up_down:
+            lying = lying[::-1]
+        return np.ascontiguousarray(lying.T if self.transposed else lying)  # type: ignore[return-value]
+
     def describe(self) -> str | None:
         """For the manifest: ``turned to the standard display: transposed, …``, None for no turn."""
         named = {

@@ -82,6 +82,18 @@ class Geometry:
         shares = resize_area(mask, *self.before_turn, lambda band: band.astype(np.float32))
         return self.turn.apply(shares) >= 0.5 - 1e-6  # shares add up to 1 within float32
 
+    def mask_in_source(self, mask: npt.NDArray[np.bool_], rows: int, cols: int) -> npt.NDArray[np.bool_]:
+        """A mask of the film's size on the source's grid [rows, cols]; the inverse of ``resize_mask``.
+
+        A source pixel gets the value of the film's pixel in which its centre lies.
+        """
+        lying = self.turn.undo(mask)
+        row, col = (
+            ((np.arange(there) + 0.5) * (here / there)).astype(np.int64)
+            for here, there in zip(lying.shape, (rows, cols), strict=True)
+        )
+        return lying[np.ix_(row, col)]
+
 
 @dataclass(frozen=True)
 class Rendered:

@@ -19,6 +19,7 @@ VERBS = [
     "embed",
     "curate",
     "adapt",
+    "read",
     "audit",
     "inspect",
     "compare",

@@ -18,6 +18,7 @@ def test_a_turned_film_is_turned_back(turn: Turn) -> None:
     found = turn_to_standard(labels)
     assert found == turn
     np.testing.assert_array_equal(found.apply(shown), standard)
+    np.testing.assert_array_equal(found.undo(standard), shown)
 
 
 def test_what_is_recorded() -> None:

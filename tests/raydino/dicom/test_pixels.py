@@ -402,6 +402,27 @@ def test_masks_follow_the_film(make_dataset: Any, ramp: Any) -> None:
     np.testing.assert_array_equal(geometry.resize_mask(mask), turned)
 
 
+@pytest.mark.parametrize("orientation", [["L", "F"], ["R", "H"], ["F", "L"], ["H", "R"]])
+def test_a_mask_goes_back_to_the_source(make_dataset: Any, ramp: Any, orientation: list[str]) -> None:
+    """Pixels twice as high as wide; each of the film's pixels is a whole number of the source's."""
+    stored = ramp(48, 144)
+    dataset = make_dataset(stored, PatientOrientation=orientation, PixelSpacing=[0.2, 0.1])
+    geometry = render(dataset, PixelRecipe(24, 8)).geometry
+    assert geometry.before_turn == (24, 36)
+    mask = np.zeros((geometry.rows, geometry.cols), bool)
+    mask[:5, 7:20] = mask[9, 3] = True
+    back = geometry.mask_in_source(mask, 48, 144)
+    assert (back.shape, back.sum()) == ((48, 144), mask.sum() * 8)
+    np.testing.assert_array_equal(geometry.resize_mask(back), mask)
+
+
+def test_a_mask_goes_back_between_grids_that_do_not_divide(make_dataset: Any, ramp: Any) -> None:
+    dataset = make_dataset(ramp(100, 71), PatientOrientation=["F", "R"])
+    geometry = render(dataset, PixelRecipe(17, 8)).geometry
+    mask = np.random.default_rng(0).random((geometry.rows, geometry.cols)) < 0.4
+    np.testing.assert_array_equal(geometry.resize_mask(geometry.mask_in_source(mask, 100, 71)), mask)
+
+
 def test_the_recipe_in_the_header_is_plain_and_complete() -> None:
     resolved = PixelRecipe(128, 16).resolved()
     assert resolved["version"] == 2
