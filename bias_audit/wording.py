@@ -92,7 +92,7 @@ def summary_sentence(gaps: pd.DataFrame, label_count: int) -> str:
             f"None of {tested:,} gaps tested over {labels} was flagged. This does not show that there is no gap: "
             "see the widths of the intervals and what could not be said."
         )
-    noun = "gap was" if len(flagged) == 1 else "gaps were"
+    noun = f"gap{'s' if tested != 1 else ''} {'was' if len(flagged) == 1 else 'were'}"
     shadows = len(flagged) - len(own)
     tail = f", {shadows} of them traced to another flagged group" if shadows else ""
     return f"{len(flagged)} of {tested:,} {noun} flagged over {labels}{tail}."
