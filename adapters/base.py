@@ -175,6 +175,11 @@ class Adapter(nn.Module, ABC):
     def keep(self, head: int) -> None:
         """Keep candidate ``head`` and drop the others, in ``config`` too: the bundle tells what was kept."""
 
+    def keep_setting(self, **chosen: Any) -> None:
+        """Narrow the recipe to what was kept, so that the bundle's config builds exactly this head."""
+        recipe = self.config.recipe.model_copy(update=chosen)
+        self.config = self.config.model_copy(update={"recipe": recipe})
+
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
         """Set ``thresholds`` on the validation films."""
 

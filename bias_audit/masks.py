@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from bias_audit.metrics import Task
-from bias_audit.rows import Floats, Rows
+from bias_audit.rows import measured_column
 from bias_audit.sums import MeanMetric
 
 MASKS: frozenset[Task] = frozenset({"segmentation"})
 MEASURED = ("dice", "iou", "hd95_mm", "assd_mm")  # columns of segmentation's predictions
-
-
-def _measured(name: str) -> Callable[[Rows], Floats]:
-    return lambda rows: rows.measured[name]
 
 
 DICE = MeanMetric(
@@ -25,7 +19,7 @@ DICE = MeanMetric(
     "higher",
     frozenset({"dice"}),
     MASKS,
-    values=_measured("dice"),
+    values=measured_column("dice"),
     binary=False,
 )
 IOU = MeanMetric(
@@ -36,7 +30,7 @@ IOU = MeanMetric(
     frozenset({"iou"}),
     MASKS,
     mirror_of="dice",
-    values=_measured("iou"),
+    values=measured_column("iou"),
     binary=False,
 )
 HD95 = MeanMetric(
@@ -47,7 +41,7 @@ HD95 = MeanMetric(
     frozenset({"hd95_mm"}),
     MASKS,
     limits=(0.0, np.inf),
-    values=_measured("hd95_mm"),
+    values=measured_column("hd95_mm"),
     binary=False,
 )
 ASSD = MeanMetric(
@@ -58,6 +52,6 @@ ASSD = MeanMetric(
     frozenset({"assd_mm"}),
     MASKS,
     limits=(0.0, np.inf),
-    values=_measured("assd_mm"),
+    values=measured_column("assd_mm"),
     binary=False,
 )

@@ -7,13 +7,11 @@ given beside it. Neighbours: ``sums``, ``inputs`` (which makes the columns).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from bias_audit.metrics import Task
-from bias_audit.rows import Floats, Rows
+from bias_audit.rows import measured_column
 from bias_audit.sums import MeanMetric
 
 REGRESSION: frozenset[Task] = frozenset({"regression"})
@@ -30,10 +28,6 @@ def error_columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return dict(zip(ERRORS, (error, error.abs(), error.abs() / spread.where(spread > 0)), strict=True))
 
 
-def _of(name: str) -> Callable[[Rows], Floats]:
-    return lambda rows: rows.measured[name]
-
-
 MAE_SD = MeanMetric(
     "mae_sd",
     "Error in standard deviations",
@@ -42,7 +36,7 @@ MAE_SD = MeanMetric(
     frozenset({"absolute_error_sd"}),
     REGRESSION,
     limits=(0.0, np.inf),
-    values=_of("absolute_error_sd"),
+    values=measured_column("absolute_error_sd"),
     binary=False,
 )
 MAE = MeanMetric(
@@ -54,7 +48,7 @@ MAE = MeanMetric(
     REGRESSION,
     mirror_of="mae_sd",
     limits=(0.0, np.inf),
-    values=_of("absolute_error"),
+    values=measured_column("absolute_error"),
     binary=False,
 )
 MEAN_ERROR = MeanMetric(
@@ -65,6 +59,6 @@ MEAN_ERROR = MeanMetric(
     frozenset({"error"}),
     REGRESSION,
     limits=(-np.inf, np.inf),
-    values=_of("error"),
+    values=measured_column("error"),
     binary=False,
 )

@@ -7,7 +7,7 @@ patients lie in few strata. Neighbours: ``metrics`` (what is asked of rows), ``r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -125,3 +125,8 @@ class LabelRows:
             (np.concatenate(values), (np.concatenate(rows), np.concatenate(patients))),
             shape=(len(columns) * len(cells), self.patients),
         )
+
+
+def measured_column(name: str) -> Callable[[Rows], Floats]:
+    """What a metric of the measured column ``name`` takes of each film."""
+    return lambda rows: rows.measured[name]

@@ -163,11 +163,6 @@ class ClassificationAdapter(Adapter):
             thresholds=self.thresholds,
         )
 
-    def keep_setting(self, **chosen: Any) -> None:
-        """Narrow the recipe to what was kept, so that the bundle's config builds exactly this head."""
-        recipe = self.config.recipe.model_copy(update=chosen)
-        self.config = self.config.model_copy(update={"recipe": recipe})
-
     @torch.no_grad()
     def logits_of(self, films: FilmFeatures) -> Floats:
         """[N, L] over all films."""

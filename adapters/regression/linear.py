@@ -60,5 +60,4 @@ class LinearRegressor(RegressionAdapter):
 
     def keep(self, head: int) -> None:
         self.heads.keep(head)
-        recipe = self.config.recipe.model_copy(update={"l2": self.heads.l2})  # the bundle tells what was kept
-        self.config = self.config.model_copy(update={"recipe": recipe})
+        self.keep_setting(l2=self.heads.l2)
