@@ -9,17 +9,19 @@ Heads, epochs and operating points are chosen on validation films; test films ar
 (of head, random network and end-to-end training; the encoder is one) stands beside them.
 
     python benchmarks/adapters_on_archive.py dataset --encoder run --random run0 run1 run2 --work /tmp/adapters
-    python benchmarks/adapters_on_archive.py dataset --encoder run --random run0 --seeds 1 --epochs 1 --work /tmp/quick
+    python benchmarks/adapters_on_archive.py dataset --encoder run --random run0 --seeds 1 --work /tmp/one
 
-Finished parts stay in --work and are not done again. Writes ``result.json`` and ``table.md`` there.
+Finished parts stay in --work and are not done again; ``--only-finished`` makes the table of what is there. Writes ``result.json`` and ``table.md`` there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,10 @@ CONVOLUTIONS = {"blocks": [-1], "width": 64, "detail": 4}
 UPERNET = {"width": 32, "dropout": 0.1, "learning_rate": 1e-3, "epochs": 30}
 
 
+REFERENCE = "logistic regression, 6 x 6 grid, 4 blocks"  # differences are to this head on the pretrained encoder
+Part = tuple[str, Callable[[], pd.DataFrame]]
+
+
 @dataclass(frozen=True)
 class Question:
     """One column of figures: ``column`` of the targets, asked of films ``only`` (a question to columns, or all)."""
@@ -81,7 +87,8 @@ class Question:
     name: str
     column: str
     only: tuple[str, ...]
-    kind: str  # AUROC, MAE or Dice
+    kind: str  # AUROC, MAE, Dice, or across: AUROC that no head is fitted for, of the scores of the question ``column``
+    among: tuple[str, ...] = ()  # of Dice: sites that are taken together
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Archive:
     truth: pd.DataFrame
 
     @classmethod
-    def of(cls, dataset: Dataset, at_least: int) -> Archive:
+    def of(cls, dataset: Dataset, at_least: int, pool: Sequence[str] = (), against: Sequence[str] = ()) -> Archive:
         accepted = dataset.accepted[dataset.accepted["view"].isin(FRONTAL)]
         splits = [list(accepted.index[accepted["split"] == name]) for name in ("train", "val", "test")]
         site = dataset.demographics["site"].reindex(accepted.index)
@@ -121,6 +128,16 @@ class Archive:
                 Question(" ".join((structure, *(f"({o[5:]})" for o in only))), structure, only, "Dice")
                 for only in asked
             ]
+            if pool:
+                kept.append(Question(f"{structure} ({', '.join(pool)})", structure, (), "Dice", tuple(pool)))
+        for pair in against:
+            label, other = pair.split(":")
+            asked = next(q for q in kept if q.column == label)
+            elsewhere = dataset.labels[other].reindex(accepted.index).where(site == largest) == 1
+            here = columns[asked.name] == 1
+            question = Question(f"{asked.name} against {other} of {largest}", asked.name, (), "across")
+            kept.append(question)
+            columns[question.name] = pd.Series(np.where(here, 1.0, np.where(elsewhere, 0.0, np.nan)), accepted.index)
         return cls(dataset, *splits, kept, pd.DataFrame(columns))
 
     def of_kind(self, *kinds: str) -> list[Question]:
@@ -154,51 +171,62 @@ def tested(
     return adapter.evaluate(archive.dataset, films).table.pivot(index="sample_id", columns="label", values=column)
 
 
-def scores_at_96(archive: Archive, encoder: Encoder, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(method, scores [test films, its questions]) of each kind of head, films as the encoder was trained."""
-    features = extract(encoder, archive.dataset, archive.train + archive.val + archive.test, blocks=BLOCKS)
+class Frozen:
+    """An encoder and its features of all films at one size, made when a head first asks for them."""
 
-    def said(kind: str, recipe: dict[str, Any], column: str) -> pd.DataFrame:
-        return tested(archive, encoder, features, kind, {"seed": seed, **recipe}, column)
+    def __init__(self, archive: Archive, path: Path, seed: int, image_size: int | None = None) -> None:
+        self.archive, self.path, self.seed, self.image_size = archive, path, seed, image_size
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder.load(self.path).at(self.image_size)
+
+    @cached_property
+    def features(self) -> Features:
+        films = self.archive.train + self.archive.val + self.archive.test
+        return extract(self.encoder, self.archive.dataset, films, blocks=BLOCKS)
+
+    def said(self, kind: str, recipe: dict[str, Any], column: str) -> pd.DataFrame:
+        recipe = {"seed": self.seed, "image_size": self.image_size, **recipe}
+        return tested(self.archive, self.encoder, self.features, kind, recipe, column)
+
+
+def heads_at_96(archive: Archive, path: Path, seed: int) -> Iterator[Part]:
+    """(method, maker of scores [test films, its questions]) of each kind of head, films as the encoder was trained."""
+    said = Frozen(archive, path, seed).said
 
     groups: dict[tuple[str, ...], list[Question]] = {}
     for question in archive.of_kind("AUROC"):
         groups.setdefault(question.only, []).append(question)
-    for method, kind, recipe in (
-        ("grid of linear heads", "classification_grid", GRID),
-        ("logistic regression, 6 x 6 grid, 4 blocks", "classification_logistic", LOGISTIC),
-    ):
+
+    def findings(kind: str, recipe: dict[str, Any]) -> pd.DataFrame:
         parts = []
         for only, questions in groups.items():
             labels = [question.column for question in questions]
             scores = said(kind, {**recipe, "labels": labels, "only": list(only)}, "score")
             names = {question.column: question.name for question in questions}
             parts.append(scores[[c for c in labels if c in scores]].rename(columns=names))
-        yield method, pd.concat(parts, axis=1)
+        return pd.concat(parts, axis=1)
+
     columns = [question.column for question in archive.of_kind("MAE")]
-    yield (
-        "linear regression, 6 x 6 grid, 4 blocks",
-        said("regression_linear", {**VALUES, "columns": columns}, "prediction"),
-    )
-    yield "linear, 1 block", said("segmentation_linear", {**MASKS, "blocks": [-1]}, "dice")
-    yield "linear, 4 blocks", said("segmentation_linear", MASKS, "dice")
-    yield "two convolutions", said("segmentation_conv", {**MASKS, **CONVOLUTIONS}, "dice")
-    yield "UPerNet, 4 blocks", said("segmentation_upernet", {**MASKS, **UPERNET}, "dice")
+    yield "grid of linear heads", lambda: findings("classification_grid", GRID)
+    yield REFERENCE, lambda: findings("classification_logistic", LOGISTIC)
+    values = {**VALUES, "columns": columns}
+    yield "linear regression, 6 x 6 grid, 4 blocks", lambda: said("regression_linear", values, "prediction")
+    yield "linear, 1 block", lambda: said("segmentation_linear", {**MASKS, "blocks": [-1]}, "dice")
+    yield "linear, 4 blocks", lambda: said("segmentation_linear", MASKS, "dice")
+    yield "two convolutions", lambda: said("segmentation_conv", {**MASKS, **CONVOLUTIONS}, "dice")
+    yield "UPerNet, 4 blocks", lambda: said("segmentation_upernet", {**MASKS, **UPERNET}, "dice")
 
 
-def scores_at_192(archive: Archive, encoder: Encoder, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:
+def heads_at_192(archive: Archive, path: Path, seed: int) -> Iterator[Part]:
     """Masks and measurements from films twice as large, 12 x 12 tokens: the same encoder, positions interpolated."""
-    larger = encoder.at(192)
-    features = extract(larger, archive.dataset, archive.train + archive.val + archive.test, blocks=BLOCKS)
-    sizes = {"seed": seed, "image_size": 192, "mask_size": 128, "epochs": 40}
+    said = Frozen(archive, path, seed, 192).said
     columns = [question.column for question in archive.of_kind("MAE")]
-    values = {**VALUES, "seed": seed, "image_size": 192, "readout": "grid_12", "blocks": [-1], "columns": columns}
-    heads = (
-        ("linear regression, 192 px, 12 x 12 grid", "regression_linear", values, "prediction"),
-        ("two convolutions, 192 px", "segmentation_conv", {**MASKS, **CONVOLUTIONS, **sizes}, "dice"),
-    )
-    for method, kind, recipe, column in heads:
-        yield method, tested(archive, encoder, features, kind, recipe, column)
+    values = {**VALUES, "readout": "grid_12", "blocks": [-1], "columns": columns}
+    yield "linear regression, 192 px, 12 x 12 grid", lambda: said("regression_linear", values, "prediction")
+    masks = {**MASKS, **CONVOLUTIONS, "mask_size": 128, "epochs": 40}
+    yield "two convolutions, 192 px", lambda: said("segmentation_conv", masks, "dice")
 
 
 def _dice_and_ratio(archive: Archive, adapter: Any, films: FilmFeatures) -> dict[str, pd.Series]:
@@ -283,62 +311,51 @@ def _splits(archive: Archive) -> list[tuple[str, list[str]]]:
     return [("train", archive.train), ("val", archive.val), ("test", archive.test)]
 
 
-def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    if not path.is_file():
-        console.print(f"{path.stem} …", highlight=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = make()
-        made.to_parquet(path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
-    return pd.read_parquet(path)
+@dataclass(frozen=True)
+class Shelf:
+    """Where finished parts are kept; with ``only_finished`` nothing is made."""
 
+    directory: Path
+    only_finished: bool
 
-def _fitted(
-    work: Path,
-    name: str,
-    path: Path,
-    archive: Archive,
-    seed: int,
-    make: Callable[..., Iterator[tuple[str, pd.DataFrame]]],
-) -> list[tuple[str, pd.DataFrame]]:
-    done = work / f"{name}.json"
-    if not done.is_file():
-        methods = []
-        for number, (method, scores) in enumerate(make(archive, Encoder.load(path), seed)):
-            target = work / f"{name}-{number}.parquet"
-            kept(target, lambda s=scores: s)
-            methods.append([method, target.name])
-        write_json(done, methods)
-    return [(method, pd.read_parquet(work / file)) for method, file in json.loads(done.read_text(encoding="utf-8"))]
+    def take(self, name: str, make: Callable[[], pd.DataFrame]) -> list[pd.DataFrame]:
+        """The part, in a list; none where it is missing and not to be made."""
+        path = self.directory / f"{name}.parquet"
+        if not path.is_file():
+            if self.only_finished:
+                return []
+            console.print(f"{name} …", highlight=False)
+            self.directory.mkdir(parents=True, exist_ok=True)
+            make().to_parquet(path.with_suffix(".partial"))
+            path.with_suffix(".partial").replace(path)
+        return [pd.read_parquet(path)]
 
 
 def collect(archive: Archive, arguments: argparse.Namespace) -> dict[str, list[pd.DataFrame]]:
     """Scores [test films, questions] by method, one frame a seed."""
-    work, found = arguments.work / "scores", {}
-    found["PCA-128 of pixels"] = [kept(work / "pixels.parquet", lambda: pixel_scores(archive))]
-    found["mean mask"] = [kept(work / "mean-mask.parquet", lambda: mean_mask_scores(archive))]
+    shelf, found = Shelf(arguments.work / "scores", arguments.only_finished), defaultdict(list)
+    found["PCA-128 of pixels"] += shelf.take("pixels", lambda: pixel_scores(archive))
+    found["mean mask"] += shelf.take("mean-mask", lambda: mean_mask_scores(archive))
     encoders = [("encoder", arguments.encoder, seed) for seed in range(arguments.seeds)]
     encoders += [("random", path, seed) for seed, path in enumerate(arguments.random)]
-    for part, make in (("", scores_at_96), ("192-", scores_at_192)):
+    for size, heads in (("", heads_at_96), ("192-", heads_at_192)):
         for name, path, seed in encoders:
             label = "pretrained" if name == "encoder" else "random network"
-            for method, scores in _fitted(work, f"{name}-{part}{seed}", path, archive, seed, make):
-                found.setdefault(f"{method}, {label}", []).append(scores)
+            for number, (method, make) in enumerate(heads(archive, path, seed)):
+                found[f"{method}, {label}"] += shelf.take(f"{name}-{size}{seed}-{number}", make)
     for seed in range(arguments.seeds):
-        path = work / f"unet-{arguments.epochs * 4}-{seed}.parquet"
-        found.setdefault("UNet, end to end", []).append(
-            kept(path, lambda s=seed: unet_scores(archive, s, arguments.epochs * 4))
-        )
+        n = arguments.unet_epochs
+        found["UNet, end to end"] += shelf.take(f"unet-{n}-{seed}", lambda s=seed, n=n: unet_scores(archive, s, n))
     for seed in range(arguments.seeds):
-        path = work / f"densenet-{arguments.epochs}-{seed}.parquet"
-        found.setdefault("DenseNet121, end to end", []).append(
-            kept(path, lambda s=seed: densenet_scores(archive, s, arguments.epochs))
-        )
-    return found
+        n = arguments.densenet_epochs
+        densenet = shelf.take(f"densenet-{n}-{seed}", lambda s=seed, n=n: densenet_scores(archive, s, n))
+        found["DenseNet121, end to end"] += densenet
+    return {method: seeds for method, seeds in found.items() if seeds}
 
 
 def rows_of(archive: Archive, found: dict[str, list[pd.DataFrame]]) -> list[dict[str, Any]]:
-    """One row a question and method, with a macro row over the findings of each site."""
+    """One row a question and method, with a macro row over the findings of each site; beside each value how much it
+    differs from ``REFERENCE`` on the pretrained encoder, in the same draws of patients."""
     patients = archive.dataset.accepted.loc[archive.test, "patient_id"].to_list()
     bootstrap = PatientBootstrap(patients)
 
@@ -349,6 +366,9 @@ def rows_of(archive: Archive, found: dict[str, list[pd.DataFrame]]) -> list[dict
             return None
         said = scores[column].reindex(archive.test).to_numpy(float, copy=True)
         if question.kind == "Dice":
+            if question.among:
+                sites = archive.dataset.demographics["site"].reindex(archive.test)
+                said[~sites.isin(question.among).to_numpy()] = np.nan
             for asked in question.only:  # masks of one site: conventions differ
                 said[label_targets(archive.dataset, archive.test, [asked])[:, 0].numpy() != 1] = np.nan
             return np.concatenate([[np.nanmean(said)], bootstrap.mean(said)])
@@ -360,19 +380,23 @@ def rows_of(archive: Archive, found: dict[str, list[pd.DataFrame]]) -> list[dict
         point = _auroc(truth[known], said[known])
         return np.concatenate([[point], bootstrap.auroc(np.where(known, truth, np.nan), said)])
 
-    rows = []
+    by_task: dict[tuple[str, str], dict[str, list[Floats]]] = defaultdict(dict)
     for method, seeds in found.items():
         by_question = {q: [replicates(q, scores) for scores in seeds] for q in archive.questions}
         by_question = {q: values for q, values in by_question.items() if all(v is not None for v in values)}
         findings = [q for q in by_question if q.kind == "AUROC" and q.column in archive.dataset.label_names]
-        sites = sorted({q.only for q in findings})
-        for only in sites:
+        for only in sorted({q.only for q in findings}):
             members = [q for q in findings if q.only == only]
             each = [np.nanmean([by_question[q][s] for q in members], axis=0) for s in range(len(seeds))]
             if len(members) > 1:
-                rows.append(_row(f"all {len(members)} findings ({only[0][5:]})", "AUROC", method, each))
-        rows += [_row(q.name, q.kind, method, values) for q, values in by_question.items()]
-    return rows
+                by_task[f"all {len(members)} findings ({only[0][5:]})", "AUROC"][method] = each
+        for question, values in by_question.items():
+            by_task[question.name, question.kind.replace("across", "AUROC")][method] = values
+    return [
+        _row(task, figure, method, seeds, methods.get(f"{REFERENCE}, pretrained"))
+        for (task, figure), methods in by_task.items()
+        for method, seeds in methods.items()
+    ]
 
 
 def _auroc(truth: Floats, said: Floats) -> float:
@@ -381,20 +405,23 @@ def _auroc(truth: Floats, said: Floats) -> float:
     return float(roc_auc_score(truth, said))
 
 
-def _row(name: str, kind: str, method: str, seeds: list[Floats]) -> dict[str, Any]:
+def _row(task: str, figure: str, method: str, seeds: list[Floats], reference: list[Floats] | None) -> dict[str, Any]:
     mean = np.mean(seeds, axis=0)
-    low, high = np.nanquantile(mean[1:], [0.025, 0.975])
     points = [float(seed[0]) for seed in seeds]
-    return {
-        "task": name, "figure": kind, "method": method, "value": float(mean[0]), "low": float(low), "high": float(high),
-        "lowest_seed": min(points), "highest_seed": max(points), "seeds": len(points),
-    }  # fmt: skip
+    row = {"task": task, "figure": figure, "method": method, "seeds": len(points)} | _interval("", mean)
+    row |= {"lowest_seed": min(points), "highest_seed": max(points)}
+    return row | _interval("less_reference_", mean - np.mean(reference, axis=0)) if reference else row
+
+
+def _interval(prefix: str, replicates: Floats) -> dict[str, float]:
+    low, high = np.nanquantile(replicates[1:], [0.025, 0.975])
+    return {f"{prefix}value": float(replicates[0]), f"{prefix}low": float(low), f"{prefix}high": float(high)}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| task | figure | method | value (95 % over patients) | seeds: lowest to highest |",
-        "|---|---|---|---|---|",
+        "| task | figure | method | value (95 % over patients) | seeds: lowest to highest | less the reference |",
+        "|---|---|---|---|---|---|",
     ]
     ordered = sorted(rows, key=lambda r: (r["task"], r["value"] if r["figure"] == "MAE" else -r["value"]))
     for r in ordered:
@@ -402,7 +429,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         keys = ("value", "low", "high", "lowest_seed", "highest_seed")
         value, low, high, least, most = (f"{r[key]:.{digits}f}" for key in keys)
         interval, seeds = f"{value} ({low}–{high})", f"{r['seeds']}: {least} to {most}"
-        lines.append(f"| {r['task']} | {r['figure']} | {r['method']} | {interval} | {seeds} |")
+        less = [r.get(f"less_reference_{key}") for key in ("value", "low", "high")]
+        told = "" if less[0] is None else f"{less[0]:+.3f} ({less[1]:+.3f} to {less[2]:+.3f})"
+        lines.append(f"| {r['task']} | {r['figure']} | {r['method']} | {interval} | {seeds} | {told} |")
     return "\n".join(lines) + "\n"
 
 
@@ -412,11 +441,15 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True)
     parser.add_argument("--random", type=Path, nargs="+", required=True, help="encoders of random networks, one a seed")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10, help="of the DenseNet; the UNet takes four times as many")
+    parser.add_argument("--densenet-epochs", type=int, default=6)
+    parser.add_argument("--unet-epochs", type=int, default=40)
     parser.add_argument("--at-least", type=int, default=10)
+    parser.add_argument("--pool", nargs="+", default=[], help="sites whose masks are compared together as well")
+    parser.add_argument("--against", nargs="+", default=[], help="LABEL:OTHER: against OTHER of the largest site")
+    parser.add_argument("--only-finished", action="store_true", help="the table of what --work holds; make nothing")
     parser.add_argument("--work", type=Path, required=True)
     arguments = parser.parse_args()
-    archive = Archive.of(Dataset.open(arguments.dataset), arguments.at_least)
+    archive = Archive.of(Dataset.open(arguments.dataset), arguments.at_least, arguments.pool, arguments.against)
     rows = rows_of(archive, collect(archive, arguments))
     write_json(arguments.work / "result.json", {"benchmark": "adapters_on_archive", "rows": rows})
     (arguments.work / "table.md").write_text(table(rows), encoding="utf-8")
