@@ -11,7 +11,8 @@ Heads, epochs and operating points are chosen on validation films; test films ar
     python benchmarks/adapters_on_archive.py dataset --encoder run --random run0 run1 run2 --work /tmp/adapters
     python benchmarks/adapters_on_archive.py dataset --encoder run --random run0 --seeds 1 --work /tmp/one
 
-Finished parts stay in --work and are not done again; ``--only-finished`` makes the table of what is there. Writes ``result.json`` and ``table.md`` there.
+Finished parts stay in --work and are not done again; ``--only-finished`` makes the table
+of what is there. Writes ``result.json`` and ``table.md`` in it.
 """
 
 from __future__ import annotations
