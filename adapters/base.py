@@ -16,7 +16,7 @@ and figures; a head adds ``forward``. ``fit`` and ``predict`` know only this fil
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -29,10 +29,12 @@ from torch import Tensor, nn
 
 from adapters.batches import FilmFeatures, Split
 from adapters.descent import descend
+from adapters.targets import teaching_films
 from raydino.artifacts.dataset import Dataset
 from raydino.config import Config
 from raydino.encoder import LAST, Blocks, EncoderOutput, EncoderSpec
 from raydino.errors import UserError
+from raydino.tracking import console
 
 View = Literal["PA", "AP", "LATERAL", "UNKNOWN"]
 
@@ -130,6 +132,36 @@ class Adapter(nn.Module, ABC):
     @abstractmethod
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
         """An unfitted adapter for what ``dataset`` can teach. Raises UserError when that is nothing."""
+
+    @classmethod
+    def begin_with(
+        cls,
+        config: Any,
+        spec: EncoderSpec,
+        dataset: Dataset,
+        asked: Sequence[str],
+        lacks: Callable[[Sequence[str]], dict[str, str]],
+        *,
+        nothing: str,
+    ) -> Self:
+        """An unfitted adapter for those of ``asked`` that training and validation films can teach.
+
+        ``lacks``: of labels that some films cannot teach, what these hold instead. What is left out is told and kept
+        in ``left_out``. Raises UserError (``nothing``, with the first reason) when everything is.
+        """
+        left_out: dict[str, str] = {}
+        for split in ("train", "val"):
+            for label, found in lacks(teaching_films(dataset, split, config.recipe)).items():
+                left_out.setdefault(label, f"left out: {split} holds {found}")
+        labels = [label for label in asked if label not in left_out]
+        if not labels:
+            label, reason = next(iter(left_out.items()))
+            raise UserError(f"{nothing} ({label!r} is {reason})", where=dataset.path)
+        for label, reason in left_out.items():
+            console.print(f"{label}: {reason}", markup=False, highlight=False)
+        adapter = cls(config, spec, labels)
+        adapter.left_out = left_out
+        return adapter
 
     @classmethod
     def restore(cls, config: Any, spec: EncoderSpec, labels: Sequence[str], directory: Path) -> Self:

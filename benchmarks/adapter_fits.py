@@ -22,12 +22,10 @@ import argparse
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from anonymous_memory import growth_mib
 
 import adapters.batches
 from adapters.base import Adapter, AdapterConfig
@@ -190,25 +189,11 @@ def memory(bench: Bench, folder: Path) -> list[dict[str, Any]]:
 def peak_memory(options: argparse.Namespace) -> None:
     """Print by how many MiB this process's anonymous memory grows at most while it fits."""
 
-    def anonymous() -> float:
-        return int(re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
-
     adapters.batches.KEPT_BYTES = options.kept_bytes
     films = Films.open(options.memory_of, options)
     settings = config("classification_linear", 2, readout="grid_3", l2=[0.1, 1.0])
     films.features.output.cls[:4096].sum()  # threads and libraries are there now
-    before, peaks, done = anonymous(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            peaks.append(anonymous())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    films.fit(settings)
-    done.set()
-    watcher.join()
-    print(max(peaks) - before)
+    print(growth_mib(lambda: films.fit(settings)))
 
 
 def parse() -> argparse.Namespace:

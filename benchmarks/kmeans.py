@@ -23,12 +23,10 @@ import argparse
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -38,6 +36,7 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
+from anonymous_memory import growth_mib
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
@@ -194,23 +193,9 @@ def memory(bench: Bench) -> list[dict[str, Any]]:
 def peak_memory(path: Path, k: int) -> None:
     """Print by how many MiB this process's anonymous memory grows at most while it clusters the file."""
 
-    def anonymous() -> float:
-        return int(re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
-
     vectors = np.load(path, mmap_mode="r")
     nearest(vectors[:4096], np.asarray(vectors[:64], np.float32))  # threads and libraries are there now
-    before, peaks, done = anonymous(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            peaks.append(anonymous())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    kmeans(vectors, k, seed=SEED, n_iterations=2)
-    done.set()
-    watcher.join()
-    print(max(peaks) - before)
+    print(growth_mib(lambda: kmeans(vectors, k, seed=SEED, n_iterations=2)))
 
 
 def parse() -> argparse.Namespace:

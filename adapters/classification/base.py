@@ -24,12 +24,10 @@ from adapters.calibration import Method, calibrate, read_calibration
 from adapters.classification.evaluation import evaluation_of
 from adapters.classification.losses import BCE, Loss
 from adapters.metrics import one_class_reason
-from adapters.targets import chosen_labels, label_targets, teaching_films
+from adapters.targets import chosen_labels, label_targets
 from adapters.thresholds import OperatingPoint, Youden, operating_point
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.errors import UserError
-from raydino.tracking import console
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,24 +75,13 @@ class ClassificationAdapter(Adapter):
     @classmethod
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
         asked = chosen_labels(config.recipe.labels, dataset)
-        left_out: dict[str, str] = {}
-        for split in ("train", "val"):
-            values = label_targets(dataset, teaching_films(dataset, split, config.recipe), asked).numpy()
-            for column, label in enumerate(asked):
-                if reason := one_class_reason(values[:, column]):
-                    left_out.setdefault(label, f"left out: {split} holds {reason}")
-        labels = [label for label in asked if label not in left_out]
-        if not labels:
-            label, reason = next(iter(left_out.items()))
-            raise UserError(
-                f"no label has positive and negative films in both train and val ({label!r} is {reason})",
-                where=dataset.path,
-            )
-        for label, reason in left_out.items():
-            console.print(f"{label}: {reason}", markup=False, highlight=False)
-        adapter = cls(config, spec, labels)
-        adapter.left_out = left_out
-        return adapter
+
+        def lacks(ids: Sequence[str]) -> dict[str, str]:
+            reasons = [one_class_reason(values) for values in label_targets(dataset, ids, asked).numpy().T]
+            return {label: reason for label, reason in zip(asked, reasons, strict=True) if reason}
+
+        nothing = "no label has positive and negative films in both train and val"
+        return cls.begin_with(config, spec, dataset, asked, lacks, nothing=nothing)
 
     @abstractmethod
     def logits_BHL(self, output: EncoderOutput) -> Tensor:

@@ -7,62 +7,40 @@ place of a grid of learning rates; that grid is ``classification.grid``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, ClassificationRecipe
-from adapters.linear_heads import LinearHeads
-from adapters.readouts import as_readout
-from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.readout import Readout, readout_width
+from adapters.linear_heads import OnLinearHeads, PenaltyGrid, PenaltyGridConfig
+from raydino.encoder import EncoderOutput
 
 
-class LinearRecipe(ClassificationRecipe):
-    """``l2``: candidate penalties λ; a head's loss is the mean over films of Σ labels loss, + λ/2 · ‖W‖²."""
-
-    readout: Readout
-    l2: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
+class LinearRecipe(PenaltyGrid, ClassificationRecipe):
+    """What is classified, and the grid of penalties."""
 
 
-class LinearConfig(ClassificationConfig):
+class LinearConfig(PenaltyGridConfig, ClassificationConfig):
     """``kind: classification_linear``."""
 
     kind: Literal["classification_linear"]
     recipe: LinearRecipe
 
 
-class LinearClassifier(ClassificationAdapter):
+class LinearClassifier(OnLinearHeads, ClassificationAdapter):
     """The heads start at the log-odds of their labels."""
 
     config_model: ClassVar[type[AdapterConfig]] = LinearConfig
     config: LinearConfig
 
-    def __init__(self, config: LinearConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
-        super().__init__(config, spec, labels)
-        self.heads = LinearHeads(readout_width(config.recipe.readout, self.width), len(labels), config.recipe.l2)
-
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
-        """Standardise; each bias starts at the log-odds of its label, which no step size has to walk to."""
+        """Each bias starts at the log-odds of its label, which no step size has to walk to."""
         super().observe(films, targets)
-        self.heads.observe(self.condense(output) for _, output in films.batches())
         with torch.no_grad():
             self.heads.bias.copy_(self.prevalence.logit().expand_as(self.heads.bias))
 
-    def condense(self, output: EncoderOutput | Tensor) -> Tensor:
-        return as_readout(output, self.config.recipe.readout)
-
     def logits_BHL(self, output: EncoderOutput | Tensor) -> Tensor:
         return self.heads(self.condense(output))
-
-    def penalty(self) -> Tensor:
-        return self.heads.penalty()
-
-    def keep(self, head: int) -> None:
-        self.heads.keep(head)
-        self.keep_setting(l2=self.heads.l2)

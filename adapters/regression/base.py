@@ -20,11 +20,9 @@ from adapters.batches import FilmFeatures
 from adapters.metrics import mean_of
 from adapters.regression.metrics import Agreement, undefined_reason
 from adapters.regression.targets import continuous_columns, value_targets
-from adapters.targets import chosen_names, films_of
+from adapters.targets import chosen_names
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.errors import UserError
-from raydino.tracking import console
 
 
 class RegressionRecipe(Recipe):
@@ -69,22 +67,13 @@ class RegressionAdapter(Adapter):
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
         available = continuous_columns(dataset)
         asked = chosen_names(config.recipe.columns, available, what="continuous columns", dataset=dataset)
-        left_out: dict[str, str] = {}
-        for split in ("train", "val"):
-            values = value_targets(dataset, films_of(dataset, split, config.recipe.views), asked)
-            for column, name in enumerate(asked):
-                n_different = len(values[:, column][values[:, column].isfinite()].unique())
-                if n_different < 2:
-                    left_out.setdefault(name, f"left out: {split} holds {n_different} different values of it")
-        labels = [name for name in asked if name not in left_out]
-        if not labels:
-            name, reason = next(iter(left_out.items()))
-            raise UserError(f"no column varies in both train and val ({name!r} {reason})", where=dataset.path)
-        for name, reason in left_out.items():
-            console.print(f"{name}: {reason}", markup=False, highlight=False)
-        adapter = cls(config, spec, labels)
-        adapter.left_out = left_out
-        return adapter
+
+        def lacks(ids: Sequence[str]) -> dict[str, str]:
+            columns = value_targets(dataset, ids, asked).T
+            n_different = {name: len(v[v.isfinite()].unique()) for name, v in zip(asked, columns, strict=True)}
+            return {name: f"{n} different values of it" for name, n in n_different.items() if n < 2}
+
+        return cls.begin_with(config, spec, dataset, asked, lacks, nothing="no column varies in both train and val")
 
     @abstractmethod
     def standardised_BHL(self, output: EncoderOutput) -> Tensor:

@@ -31,7 +31,7 @@ def print_report_metrics(metrics: dict[str, Any], *, title: str) -> None:
         doubt = _shown(overall.get(f"{name}_present_or_doubtful")), _shown(overall.get(f"{name}_present"))
         texts.add_row(f"{name}, doubtful counts / does not", " / ".join(doubt), "")
     console.print(texts)
-    findings = Table(title="F1 by finding, draft against reference")
+    findings = Table("finding", "F1", title="F1 by finding, draft against reference")
     for name in FOURTEEN:
         if overall.get(f"f1_to_reference_{name}") is not None:
             findings.add_row(name, _shown(overall[f"f1_to_reference_{name}"]))

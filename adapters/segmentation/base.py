@@ -25,12 +25,11 @@ from adapters.metrics import mean_of
 from adapters.segmentation.losses import MaskLoss, mask_losses
 from adapters.segmentation.masks import Masks, decided
 from adapters.segmentation.metrics import MaskMetrics, mask_metrics
-from adapters.targets import UNKNOWN, chosen_names, mask_targets, teaching_films
+from adapters.targets import UNKNOWN, chosen_names, mask_targets
 from adapters.thresholds import best_dice
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.errors import UserError
-from raydino.tracking import console, track
+from raydino.tracking import track
 
 
 class SegmentationRecipe(Recipe):
@@ -57,20 +56,13 @@ class SegmentationAdapter(Adapter):
     @classmethod
     def begin(cls, config: Any, spec: EncoderSpec, dataset: Dataset) -> Self:
         asked = chosen_names(config.recipe.structures, dataset.structures, what="masks", dataset=dataset)
-        left_out: dict[str, str] = {}
-        for split in ("train", "val"):
-            ids = teaching_films(dataset, split, config.recipe)
-            for structure in asked:
-                if not any(dataset.mask_path(structure, sample_id).is_file() for sample_id in ids):
-                    left_out.setdefault(structure, f"left out: {split} holds no mask of it")
-        labels = [structure for structure in asked if structure not in left_out]
-        if not labels:
-            raise UserError("no structure has masks in both train and val", where=dataset.path)
-        for structure, reason in left_out.items():
-            console.print(f"{structure}: {reason}", markup=False, highlight=False)
-        adapter = cls(config, spec, labels)
-        adapter.left_out = left_out
-        return adapter
+
+        def lacks(ids: Sequence[str]) -> dict[str, str]:
+            masked = {s for s in asked if any(dataset.mask_path(s, sample_id).is_file() for sample_id in ids)}
+            return {structure: "no mask of it" for structure in asked if structure not in masked}
+
+        nothing = "no structure has masks in both train and val"
+        return cls.begin_with(config, spec, dataset, asked, lacks, nothing=nothing)
 
     @abstractmethod
     def low_logits(self, patches: Tensor) -> Tensor:

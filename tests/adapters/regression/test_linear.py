@@ -173,3 +173,17 @@ def test_faults_are_one_line(
     config = _config(regression_values, columns=["age_year"])
     with pytest.raises(UserError, match="holds no continuous columns called 'age_year'; did you mean 'age_years'"):
         ADAPTERS.get(config.kind).begin(config, encoder.spec, dataset)
+
+
+def test_only_films_that_teach_decide_what_can_be_learnt(
+    regression_values: dict[str, Any], encoder: Encoder, dataset: Dataset, features: Features
+) -> None:
+    """A column that is known, or varies, outside of ``only`` alone must not be fitted."""
+    men = dataset.demographics["sex"].reindex(dataset.measurements.index) == "M"
+    measured = dataset.measurements.assign(cardiothoracic_ratio=lambda t: t["cardiothoracic_ratio"].mask(men, 0.5))
+    narrowed = dataclasses.replace(dataset)
+    narrowed.__dict__["measurements"] = measured
+    columns = {"columns": ["age_years", "cardiothoracic_ratio"], "only": ["sex=M"]}
+    fitted = fit(_config(regression_values, **columns), encoder, narrowed, features)
+    assert fitted.adapter.labels == ("age_years",)
+    assert fitted.adapter.left_out == {"cardiothoracic_ratio": "left out: train holds 1 different values of it"}
