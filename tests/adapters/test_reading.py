@@ -42,12 +42,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ingested(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, dict[str, Path]]:
-    """The archive as a dataset, and the file that each film is from."""
+    """The archive as a dataset, and the file that each of its films is from."""
     out = tmp_path_factory.mktemp("ingested")
     ingest(archive, out / "dataset", IngestOptions(recipe=RECIPE, crosswalk=out / "crosswalk.csv"))
+    dataset = Dataset.open(out / "dataset")
+    films = set(dataset.accepted["sample_id"])  # the archive holds broken files too, and ids are in another order each time
     with (out / "crosswalk.csv").open() as file:
-        path_of = {row["sample_id"]: archive / row["path"] for row in csv.DictReader(file)}
-    return Dataset.open(out / "dataset"), path_of
+        path_of = {row["sample_id"]: archive / row["path"] for row in csv.DictReader(file) if row["sample_id"] in films}
+    return dataset, path_of
 
 
 @pytest.fixture(scope="module")
