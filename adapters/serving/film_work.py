@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ import torch
 from adapters.reading import Reading
 from adapters.results.files import result_id, write_results
 from adapters.results.model import Model
-from raydino.data.film_source import FilmSource, source_of_film
+from adapters.serving.display import display_film, mask_pngs
+from raydino.artifacts.header import write_json
+from raydino.data.film_source import FilmSource, Groups, source_of_film
 from raydino.data.one_film import OneFilm, film_of_dicom
 from raydino.errors import UserError
 
+DRAWN = "drawn.json"
 SECONDS = 120.0  # for one request: the slowest decoder takes some 10 s for the largest films
 
 
@@ -61,6 +64,29 @@ class Write:
     model: Model
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Draw a film that was read, and the masks of its ``segmentation``, for the page. Answer: ``Drawn``.
+
+    ``out`` then holds film.u16 (rows × cols words, little endian), masks as 1.png, 2.png, … and drawn.json.
+    """
+
+    path: Path
+    segmentation: Path | None
+    pixels: dict[str, Any]
+    out: Path
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """``structures`` in the order of their pictures; ``patient``: the groups that the film's header tells of."""
+
+    rows: int
+    cols: int
+    structures: tuple[str, ...]
+    patient: Groups
+
+
 def prepare() -> None:
     """One thread each, and no messages: those of decoders may quote header values."""
     cv2.setNumThreads(1)
@@ -70,13 +96,13 @@ def prepare() -> None:
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 
-def do(request: Parse | Write) -> Parsed | Path | Unfit:
+def do(request: Parse | Write | Draw) -> Parsed | Path | Drawn | Unfit:
     """Never raises: what is wrong with the file is an answer."""
     try:
         if isinstance(request, Parse):
             film = film_of_dicom(request.path, request.pixels)
             return Parsed(film, source_of_film(request.path, film))
-        return _write(request)
+        return _write(request) if isinstance(request, Write) else _draw(request)
     except UserError as error:
         return Unfit(" ".join(filter(None, (error.what, error.remedy and f"({error.remedy})"))))
     except Exception as error:  # a decoder raises anything, and its text may quote the header
@@ -105,3 +131,16 @@ def _write(request: Write) -> Path:
             raise UserError("another image with its SOP Instance UID was read before")
         written = folder / f"{name}.json"
         return written if written.exists() else write_results(folder, request.reading, request.source, request.model)
+
+
+def _draw(request: Draw) -> Drawn:
+    film = display_film(request.path, pixels=request.pixels)
+    masks = mask_pngs(request.segmentation, request.path, film) if request.segmentation else {}
+    request.out.mkdir(mode=0o700, exist_ok=True)
+    (request.out / "film.u16").write_bytes(film.astype("<u2").tobytes())
+    for number, png in enumerate(masks.values(), start=1):
+        (request.out / f"{number}.png").write_bytes(png)
+    patient = source_of_film(request.path, OneFilm(film, None)).groups
+    drawn = Drawn(*film.shape, tuple(masks), patient)
+    write_json(request.out / DRAWN, asdict(drawn))  # last: where it is, the others are whole
+    return drawn
