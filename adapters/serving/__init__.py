@@ -1,1 +1,1 @@
-"""The reading room, ``raydino serve``: films come by HTTP, DIMSE or from a PACS; results go back and onto a page."""
+"""The reading room: an encoder and its adapters at work beside a PACS, over HTTP and DICOM. Research use only."""

@@ -77,9 +77,7 @@ def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     # The last that is added is the first to see a request.
     logins = Rate(LOGINS_PER_MINUTE / 60, LOGINS_PER_MINUTE)
     app.add_middleware(Limits, most_bytes=gate.most_bytes, rate=Rate(gate.per_second, gate.burst), logins=logins)
-    app.add_middleware(
-        Access, keeper=gate.keeper, hosts=gate.hosts, log=gate.log, seen=desk.monitoring.request_ended
-    )
+    app.add_middleware(Access, keeper=gate.keeper, hosts=gate.hosts, log=gate.log, seen=desk.monitoring.request_ended)
     app.add_middleware(SecurityHeaders, is_tls=gate.is_tls)
     return app
 

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from threading import BoundedSemaphore
 from typing import Annotated, Any
 
+import pydicom
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -19,6 +20,7 @@ from adapters.serving import answers
 from adapters.serving.access import COOKIE, SESSION_SECONDS
 from adapters.serving.answers import Fault, Health, JobAnswer, JobsAnswer, ResultAnswer, SimilarFilmsAnswer
 from adapters.serving.app import PAGE, Desk
+from adapters.serving.looking import NotDrawn
 from adapters.serving.queue import Job, State
 
 _MOST_FILES = 1000
@@ -110,29 +112,40 @@ def result(job: AnyJob, desk: AtDesk) -> ResultAnswer:
         return ResultAnswer(**said)
     record = json.loads(_file(desk, job, ".json").read_text(encoding="utf-8"))
     files = record.pop("files")
-    drawn = desk.looking.drawn(job)
     url = said["url"]
-    masks = [{"structure": name, "url": f"{url}/masks/{n}.png"} for n, name in enumerate(drawn.structures, start=1)]
-    peers = {
-        label: [asdict(peer) for peer in peers]
-        for label, peers in desk.looking.peers(drawn).items()
-        if label in record["findings"]
-    }
+    try:
+        shown = _shown(desk, job, url)
+    except NotDrawn as error:  # what was found is there all the same
+        shown = {"reason": f"the film cannot be shown: {error}"}
+    said |= shown
     return ResultAnswer(
         **said,
         reading=record,
-        film=answers.FilmAnswer(url=f"{url}/film", rows=drawn.rows, cols=drawn.cols),
-        masks=[answers.MaskAnswer(**mask) for mask in masks],
-        attention=f"{url}/attention.png",
         files=answers.FilesAnswer(
             segmentation=f"{url}/segmentation.dcm" if files["segmentation"] else None,
             report=f"{url}/report.dcm",
             document=f"{url}/report.pdf",
         ),
-        peers={label: [answers.PeerAnswer(**peer) for peer in rows] for label, rows in peers.items()},
         similar=f"{url}/similar" if desk.looking.similar else None,
         viewer=desk.viewer(record["film"]["study_instance_uid"]) if desk.viewer else None,
     )
+
+
+def _shown(desk: Desk, job: Job, url: str) -> dict[str, Any]:
+    """What there is to see. Raises NotDrawn."""
+    drawn = desk.looking.drawn(job)
+    return {
+        "film": answers.FilmAnswer(url=f"{url}/film", rows=drawn.rows, cols=drawn.cols),
+        "masks": [
+            answers.MaskAnswer(structure=name, url=f"{url}/masks/{number}.png")
+            for number, name in enumerate(drawn.structures, start=1)
+        ],
+        "attention": f"{url}/attention.png",
+        "peers": {
+            label: [answers.PeerAnswer(**asdict(peer)) for peer in peers]
+            for label, peers in desk.looking.peers(drawn).items()
+        },
+    }
 
 
 @router.get("/results/{job_id}/film", responses=_SHOWN, response_class=FileResponse)
@@ -196,9 +209,8 @@ def report(job: ReadJob, desk: AtDesk) -> FileResponse:
 @router.get("/results/{job_id}/report.pdf", responses=_GONE, response_class=Response)
 def document(job: ReadJob, desk: AtDesk) -> Response:
     """The document that the encapsulated PDF holds."""
-    from adapters.results.document import pdf_of
-
-    return Response(pdf_of(_file(desk, job, ".pdf.dcm")), media_type="application/pdf")
+    made = pydicom.dcmread(_file(desk, job, ".pdf.dcm"))
+    return Response(made.EncapsulatedDocument[: made.EncapsulatedDocumentLength], media_type="application/pdf")
 
 
 @router.post("/login", status_code=204, openapi_extra={"security": []})
