@@ -10,9 +10,9 @@ export const labelName = (label) => spaced(label);
 export const structureName = (structure) => capital(spaced(structure));
 export const metricName = (metric) => METRICS[metric] ?? capital(spaced(metric));
 
-/** "all patients", or the stratum with its axis: "F (sex)". */
+/** "everyone", or the stratum after its axis: "sex F". */
 export function groupName(axis, stratum) {
-  return axis === "all" ? "all patients" : `${stratum} (${spaced(axis)})`;
+  return axis === "all" ? "everyone" : `${spaced(axis)} ${stratum}`;
 }
 
 /** A measured value with its UCUM unit; 1 is no unit. */

@@ -43,13 +43,13 @@ async function picture(url) {
 }
 
 function structureSwitch(view, overlay, said) {
-  const share = said ? element("span", { class: "quiet" }, ` ${(100 * said.share).toFixed(1)} % of the film`) : null;
+  const share = said ? element("span", { class: "quiet" }, `${(100 * said.share).toFixed(1)} % of the film`) : null;
   return toggle(view, overlay, sample(overlay), structureName(overlay.structure), share);
 }
 
 function attentionSwitch(view, attention) {
   return toggle(view, attention, element("i", { class: "sample attention" }), "Attention",
-    element("span", { class: "quiet" }, " where the encoder looks, which is no finding"));
+    element("span", { class: "quiet" }, "of the encoder, no finding"));
 }
 
 function toggle(view, layer, ...label) {

@@ -25,7 +25,7 @@ export function connectTools(view) {
 export const mode = () => document.querySelector("input[name=mode]:checked").value;
 
 function tell(view) {
-  byId("tools").hidden = !view.pixels;
+  for (const id of ["tools", "help"]) byId(id).hidden = !view.pixels;
   if (!view.pixels) return;
   byId("zoom").textContent = `${Math.round(view.scale * 100)} %`;
   byId("invert").setAttribute("aria-pressed", view.inverted);
