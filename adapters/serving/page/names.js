@@ -1,0 +1,26 @@
+/** How names of labels, structures, axes and figures are written on the page. */
+
+const METRICS = { sensitivity: "Sensitivity", specificity: "Specificity", auroc: "AUROC", ppv: "PPV", npv: "NPV", brier: "Brier score" };
+const UNITS = { 1: "", "%": "%" };
+
+const spaced = (name) => name.replaceAll("_", " ");
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+export const labelName = (label) => spaced(label);
+export const structureName = (structure) => capital(spaced(structure));
+export const metricName = (metric) => METRICS[metric] ?? capital(spaced(metric));
+
+/** "everyone", or the stratum after its axis: "sex F". */
+export function groupName(axis, stratum) {
+  return axis === "all" ? "everyone" : `${spaced(axis)} ${stratum}`;
+}
+
+/** A measured value with its UCUM unit; 1 is no unit. */
+export const measured = (value, unit) => `${Number(value.toPrecision(3))} ${UNITS[unit] ?? unit}`.trim();
+
+/** A share or probability with two digits; what is all but nothing or all but sure is not called 0 or 1. */
+export function share(value) {
+  if (value > 0 && value < 0.005) return "< 0.01";
+  if (value < 1 && value >= 0.995) return "> 0.99";
+  return value.toFixed(2);
+}
