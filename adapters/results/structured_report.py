@@ -1,35 +1,52 @@
 """Findings, measurements and the draft of a reading as a Comprehensive SR by TID 1500 (PS3.16).
 
 A finding is a measurement group (TID 1501): its code, its probability and operating point as numbers from 0 to 1, and
-present, absent or, without an operating point, not called. The draft is a text item of the root that says of itself
+present, absent or, without an operating point, not called. A structure that was found is one (TID 1411) that refers to
+its segment of the Segmentation, with its area where the film tells its spacing. The draft is a text item of the root that says of itself
 that nobody verified it; the whole document is PARTIAL, PRELIMINARY and UNVERIFIED. A signature is a radiologist's.
 """
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 from highdicom import sr
 from highdicom.sr import RelationshipTypeValues
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from adapters.reading import Finding, Reading
 from adapters.results import codes as our
-from adapters.results.frame import MANUFACTURER, NOTICE, fix_dates, frame, quietly
+from adapters.results.frame import MANUFACTURER, NOTICE, finish, frame, quietly
 from adapters.results.model import Author, Model
+from adapters.results.segmentation import tracking_uid
 from raydino.data.film_source import FilmSource
 
 SERIES_NUMBER = 9902
+Group = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 
 
-def structured_report(reading: Reading, source: FilmSource, model: Model) -> sr.ComprehensiveSR:
-    """The document of one film; what the reading does not hold is not in it."""
+def structured_report(
+    reading: Reading, source: FilmSource, model: Model, segmentation: Dataset | None = None
+) -> sr.ComprehensiveSR:
+    """The document of one film; what the reading does not hold is not in it.
+
+    ``segmentation``: the object of the reading's masks (``results.segmentation``); without it no mask is spoken of.
+    """
     with quietly():
-        return _document(reading, source, model)
+        return _document(reading, source, model, segmentation)
 
 
-def _document(reading: Reading, source: FilmSource, model: Model) -> sr.ComprehensiveSR:
-    groups = [_finding(label, finding, source, model) for label, finding in reading.findings.items()]
+def _document(reading: Reading, source: FilmSource, model: Model, segmentation: Dataset | None) -> sr.ComprehensiveSR:
+    groups: list[Group] = [_finding(label, finding, source, model) for label, finding in reading.findings.items()]
     groups += [_measured(name, value, source, model) for name, value in reading.measurements.items()]
+    if segmentation is not None:
+        groups += [
+            _structure(number, structure, source.mask(mask), source, model, segmentation)
+            for number, (structure, mask) in enumerate(reading.masks.items(), start=1)
+            if mask.any()  # an empty segment has no frame to look at
+        ]
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(model)),
         procedure_reported=codes.SCT.PlainRadiography,
@@ -38,14 +55,14 @@ def _document(reading: Reading, source: FilmSource, model: Model) -> sr.Comprehe
     )
     report[0].ContentSequence.extend(_texts(reading))
     made = sr.ComprehensiveSR(
-        evidence=[source.header],
+        evidence=[source.header] + ([] if segmentation is None else [segmentation]),
         content=report[0],
         is_complete=False,
         is_final=False,
         is_verified=False,
         **frame(source, model, "SR", SERIES_NUMBER),
     )
-    fix_dates(made, source)
+    finish(made, source)
     return made
 
 
@@ -101,6 +118,29 @@ def _measured(name: str, value: float, source: FilmSource, model: Model) -> sr.M
         algorithm_id=_algorithm(model.author("regression", name), model),
         measurements=[_number(our.private_code(name), value, our.unit_code(name))],
         source_images=_image(source),
+    )
+
+
+def _structure(
+    number: int, structure: str, mask: npt.NDArray[np.bool_], source: FilmSource, model: Model, segmentation: Dataset
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """``mask`` on the stored image's grid is segment ``number`` of the ``segmentation``."""
+    header, n_pixels = source.header, int(np.count_nonzero(mask))
+    numbers = [_number(our.SHARE, n_pixels / mask.size, our.RATIO)]
+    if source.spacing_mm is not None:
+        numbers.append(_number(our.AREA, n_pixels * source.spacing_mm[0] * source.spacing_mm[1], our.SQUARE_MM))
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(tracking_uid(structure, source, model), structure),
+        referenced_segment=sr.ReferencedSegment(
+            segmentation.SOPClassUID,
+            segmentation.SOPInstanceUID,
+            number,
+            source_images=[sr.SourceImageForSegmentation(header.SOPClassUID, header.SOPInstanceUID)],
+        ),
+        finding_category=our.ANATOMICAL_STRUCTURE,
+        finding_type=our.structure_code(structure),
+        algorithm_id=_algorithm(model.author("segmentation", structure), model),
+        measurements=numbers,
     )
 
 
