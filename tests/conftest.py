@@ -1,4 +1,4 @@
-"""One thread a test process (several run side by side, and spinning threads slow each other down); a real PACS."""
+"""One thread a test process (several run side by side, and spinning threads slow each other down); a PACS."""
 
 from __future__ import annotations
 
@@ -17,12 +17,51 @@ from typing import Any
 
 import pytest
 import torch
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 torch.set_num_threads(1)
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
 START_SECONDS = 30.0
+
+
+@pytest.fixture
+def radiograph() -> Callable[..., Dataset]:
+    """``make(number, **attributes)``: a CR film of 16 × 12 with the UID 2.25.NUMBER, all in one study of 2019-05-27."""
+
+    def make(number: int = 1, **attributes: Any) -> Dataset:
+        dataset = Dataset()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        values = {
+            "SOPClassUID": ComputedRadiographyImageStorage,
+            "SOPInstanceUID": f"2.25.{number}",
+            "StudyInstanceUID": "2.25.900",
+            "SeriesInstanceUID": "2.25.901",
+            "PatientName": "Planted^Name",
+            "PatientID": "PLANTED-77",
+            "StudyDate": "20190527",
+            "StudyTime": "071317",
+            "Modality": "CR",
+            "BodyPartExamined": "CHEST",
+            "Rows": 16,
+            "Columns": 12,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "BitsAllocated": 8,
+            "BitsStored": 8,
+            "HighBit": 7,
+            "PixelRepresentation": 0,
+        }
+        for keyword, value in (values | attributes).items():
+            setattr(dataset, keyword, value)
+        dataset.PixelData = bytes(16 * 12)
+        dataset["PixelData"].VR = "OB"
+        return dataset
+
+    return make
 
 
 @dataclass

@@ -43,7 +43,7 @@ STORED, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, PROCESSING_FAILURE = 0x0000, 0xA700
 LARGEST_BYTES = 128 * 2**20  # of one object; the largest films have some 100 MB
 ASSOCIATIONS = 4  # at a time: what is in memory is at most as many objects
 _PDU_BYTES, _PDU_SECONDS = 2**20, 30.0  # we ask for 128 KiB; an association request may be larger
-_IMPLEMENTATION = UID("2.25.273301486170287230423183957613842710394")  # of who wrote the file header: raydino
+_IMPLEMENTATION = UID("2.25.23736391127510362426127458290074308185")  # of who wrote the file header: raydino
 _LOG = logging.getLogger("raydino.serve")
 
 
@@ -134,6 +134,7 @@ def part10(sop_class: str, instance: str, transfer_syntax: str, data: bytes) -> 
     meta.MediaStorageSOPInstanceUID = UID(instance)
     meta.TransferSyntaxUID = UID(transfer_syntax)
     meta.ImplementationClassUID = _IMPLEMENTATION
+    meta.ImplementationVersionName = "RAYDINO"  # else pydicom writes its own, with its version
     file = DicomBytesIO()
     file.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(file, meta, enforce_standard=True)
