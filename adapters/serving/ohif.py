@@ -19,20 +19,27 @@ from adapters.results.frame import NOTICE
 from adapters.serving.dicomweb_proxy import ROOT
 from adapters.serving.ohif_install import BASE, installed
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval' blob:",
-        "worker-src 'self' blob:",
-        "style-src 'self' 'unsafe-inline'",  # its components style themselves
-        "img-src 'self' blob: data:",
-        "font-src 'self' data:",
-        "connect-src 'self' blob: data:",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
+
+def _policy(scripts: str) -> str:
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' 'wasm-unsafe-eval' blob:{scripts}",
+            "worker-src 'self' blob:",
+            "style-src 'self' 'unsafe-inline'",  # its components style themselves
+            "img-src 'self' blob: data:",
+            "font-src 'self' data:",
+            "connect-src 'self' blob: data:",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        )
     )
-)
+
+
+POLICY = _policy("")
+# A script's own policy counts where it runs as a worker. The decoders there (Emscripten) make functions from text.
+_WORKER_POLICY = _policy(" 'unsafe-eval'")
 _HASHED = re.compile(r"\.[0-9a-f]{16}\.js$|(^|/)[0-9a-f]{16}\.(wasm|woff2)$")
 _FILES = (".js", ".css", ".wasm", ".map", ".json")  # a missing one is missing, and no page
 
@@ -60,7 +67,7 @@ def viewer_routes(folder: Path) -> APIRouter:
     @router.get(BASE + "/{path:path}")
     def file(path: str) -> Response:
         """A file of OHIF's; every other address is one of its pages, which its script tells apart."""
-        headers = {"Content-Security-Policy": POLICY}
+        headers = {"Content-Security-Policy": _WORKER_POLICY if path.endswith(".js") else POLICY}
         if path in files and path != "index.html":  # looked up, never joined to a path
             if _HASHED.search(path):
                 headers["Cache-Control"] = "private, max-age=31536000"
