@@ -21,7 +21,7 @@ from raydino.readers.web_request import Answer, get_once, post_once
 _COUNT = "00201208"  # Number of Study Related Instances, which a server must send (PS3.18 table 10.6.3-3)
 _FAILED, _REASON = "00081198", "00081197"
 _DUPLICATE = 0x0111  # PS3.3 C.14.1.1: the failure reasons of C-STORE, and this one
-_NO_SUCH_SERVICE = (404, 405, 501)
+_NO_SUCH_SERVICE = (405, 501)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class WebPacs:
         media_type, body = _multipart([file.read_bytes() for file in files])
         try:
             answer = post_once(f"{self.shown}/studies", JSON, media_type, body)
+            if answer.status in _NO_SUCH_SERVICE:
+                raise FileNotFoundError
         except FileNotFoundError:
-            raise SourceGone("the PACS takes no results at this address (404); is it the DICOMweb root?") from None
+            raise SourceGone("the PACS takes no results at this address; is it the DICOMweb root?") from None
         _require_stored(answer)
 
     def studies(self, first_day: date) -> Mapping[str, int | None]:

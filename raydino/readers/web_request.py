@@ -27,6 +27,7 @@ LOGIN_VARIABLE = "RAYDINO_DICOMWEB_LOGIN"  # name:password, for HTTP basic authe
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 30.0
 _CHUNK_BYTES = 2**20
 _BUSY = (408, 425, 429, 502, 503, 504)
+REFUSALS = (400, 405, 406, 409, 411, 413, 415, 422, 501)  # of what was sent (PS3.18 10.5.3, RFC 9110)
 _SAME_FAULT_SECONDS = 5.0  # patience with an internal error (500): mostly it is of one object
 
 
@@ -54,9 +55,9 @@ def get_once(url: str, accept: str, parameters: Parameters = ()) -> Answer:
 
 
 def post_once(url: str, accept: str, media_type: str, content: bytes) -> Answer:
-    """Send ``content``, once. 409 is an answer like success: STOW-RS tells in it what it refuses (PS3.18 10.5.3)."""
+    """Send ``content``, once. An answer of ``REFUSALS`` comes back too: STOW-RS tells in it what it refuses."""
     headers = {"Accept": accept, "Content-Type": media_type}
-    return _at_once(partial(_attempt, "POST", url, headers, content=content, telling=(409,)))
+    return _at_once(partial(_attempt, "POST", url, headers, content=content, telling=REFUSALS))
 
 
 def stream(url: str, headers: Mapping[str, str], parameters: Parameters = ()) -> requests.Response:
