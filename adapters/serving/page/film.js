@@ -140,7 +140,7 @@ export class FilmView extends EventTarget {
   }
 
   #drawAttention(context) {
-    if (!this.attention?.shown) return;
+    if (!this.attention?.shown || !this.attention.image) return;
     context.globalAlpha = this.style.opacity;
     context.drawImage(this.attention.image, 0, 0, this.cols, this.rows);
     context.globalAlpha = 1;

@@ -3,6 +3,7 @@
 import { element } from "./element.js";
 import { groupName, metricName } from "./names.js";
 
+const UNTOLD = { too_few: "too few to say", suppressed: "withheld by the audit" };
 const FIRST = ["sensitivity", "specificity", "auroc"]; // then whatever else the audit has
 
 /** What to put under the probability of `label`; peers: the service's records for it, or undefined without an audit. */
@@ -29,11 +30,12 @@ function grouped(peers) {
 function inShort(groups) {
   const told = groups.filter((group) => [...group.metrics.values()].some(isTold));
   if (!told.length) return [": ", element("span", { class: "few" }, "too few to say")];
-  const nearest = told.reduce((a, b) => (first(b).n_images < first(a).n_images ? b : a));
+  const size = (group) => first(group).n_images ?? Infinity; // which the audit may have withheld
+  const nearest = told.reduce((a, b) => (size(b) < size(a) ? b : a));
   const { n_images, n_positive } = first(nearest);
   const figures = ordered(nearest.metrics).slice(0, FIRST.length).map((metric) => (
     element("span", { class: "peer" }, element("span", {}, `${metricName(metric)} `), ...figure(nearest.metrics.get(metric)))));
-  return [`: ${nearest.name}, ${n_images} films, ${n_positive} with it. `, element("span", { class: "figures" }, figures)];
+  return [`: ${nearest.name}; ${count(n_images)} films, ${count(n_positive)} with it. `, element("span", { class: "figures" }, figures)];
 }
 
 function table(label, groups) {
@@ -50,7 +52,7 @@ function groupRow(group, columns) {
   const { n_images, n_patients, n_positive } = first(group);
   return element("tr", {},
     element("th", { scope: "row" }, group.name),
-    element("td", {}, `${n_images} `, element("small", {}, `${n_patients} patients, ${n_positive} films with it`)),
+    element("td", {}, `${count(n_images)} `, element("small", {}, `${count(n_positive)} with it, `), element("small", {}, `${count(n_patients)} patients`)),
     columns.map((metric) => element("td", {}, ...cell(group.metrics.get(metric)))));
 }
 
@@ -59,12 +61,13 @@ function cell(peer) {
   return isTold(peer) || !peer.reason ? figure(peer) : [...figure(peer), element("small", {}, ` ${peer.reason}`)];
 }
 
+const count = (number) => number ?? "?";
 const first = (group) => group.metrics.values().next().value;
 const isTold = (peer) => peer.status === "ok" && peer.estimate !== null;
 
 /** The estimate and its interval, or why there is none. */
 function figure(peer) {
-  if (!isTold(peer)) return [element("span", { class: "few" }, peer.status === "too_few" ? "too few to say" : "cannot be said")];
+  if (!isTold(peer)) return [element("span", { class: "few" }, UNTOLD[peer.status] ?? "cannot be said")];
   const known = peer.ci_low !== null && peer.ci_high !== null;
   const interval = known ? `${peer.ci_low.toFixed(2)}–${peer.ci_high.toFixed(2)}` : "no interval";
   return [element("b", {}, peer.estimate.toFixed(2)), element("small", {}, ` ${interval}`)];
