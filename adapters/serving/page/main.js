@@ -16,10 +16,10 @@ import { Uploads } from "./uploads.js";
 import { nameOf, Worklist } from "./worklist.js";
 
 const SAYS = {
-  waiting: "waits for its turn.",
-  reading: "is being read.",
-  refused: "was refused:",
-  failed: "could not be read:",
+  waiting: "waits for its turn",
+  reading: "is being read",
+  refused: "was refused",
+  failed: "could not be read",
 };
 
 const view = new FilmView(byId("film"));
@@ -74,12 +74,12 @@ async function show(id) {
   try {
     const result = await json(`/results/${id}`);
     if (!isCurrent() || shown === id) return;
-    if (result.state !== "read" || !result.reading) clear(`Film ${nameOf(result)} ${SAYS[result.state] ?? "is not read yet."}`, result.reason);
+    if (result.state !== "read" || !result.reading) clear(`Film ${nameOf(result)} ${SAYS[result.state] ?? "is not read yet"}`, result.reason);
     else await showReading(result, isCurrent);
   } catch (error) {
     if (!isCurrent()) return;
     if (error.status === 401) askForToken(true);
-    else clear("This film cannot be shown.", error.message);
+    else clear("This film cannot be shown", error.message);
   }
 }
 
@@ -102,7 +102,7 @@ async function showReading(result, isCurrent) {
 function tellRead(result) {
   const called = Object.values(result.reading.findings).filter((finding) => finding.called === "present").length;
   byId("film").setAttribute("aria-label", `Film ${nameOf(result)}`);
-  byId("state").className = result.reason ? "state" : "state sr"; // a film that cannot be shown was read all the same
+  byId("state").className = result.reason ? "state" : "sr"; // a film that cannot be shown was read all the same
   byId("state").textContent = `Film ${nameOf(result)} is read. Findings called: ${called}. ${result.reason ?? ""}`;
 }
 
@@ -114,7 +114,7 @@ function clear(text, reason = null) {
   byId("overlays").hidden = true;
   byId("empty").hidden = current !== null;
   byId("state").className = "state";
-  byId("state").replaceChildren(text, ...(reason ? [element("strong", {}, ` ${reason}`)] : []));
+  byId("state").replaceChildren(...(text ? [element("p", { class: "lead" }, text), element("p", {}, reason ?? "")] : []));
 }
 
 /** Tell that the service did not answer, and take it back once it does. */

@@ -33,17 +33,17 @@ function inShort(groups) {
   const size = (group) => first(group).n_images ?? Infinity; // which the audit may have withheld
   const nearest = told.reduce((a, b) => (size(b) < size(a) ? b : a));
   const { n_images, n_positive } = first(nearest);
-  const figures = ordered(nearest.metrics).slice(0, FIRST.length).map((metric) => (
+  const figures = FIRST.filter((metric) => nearest.metrics.has(metric)).map((metric) => (
     element("span", { class: "peer" }, element("span", {}, `${metricName(metric)} `), ...figure(nearest.metrics.get(metric)))));
   return [`: ${nearest.name}; ${count(n_images)} films, ${count(n_positive)} with it. `, element("span", { class: "figures" }, figures)];
 }
 
 function table(label, groups) {
   const metrics = ordered(new Set(groups.flatMap((group) => [...group.metrics.keys()])));
-  const heads = ["Group", "Films", ...metrics.map(metricName)];
+  const heads = ["Group", ...metrics.map(metricName)];
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${label}: figures by group` },
+    element("p", { class: "quiet" }, "Estimate and 95 % interval over the audit's films. They tell of the group, not of this film."),
     element("table", {},
-      element("caption", {}, "Estimate and 95 % interval over the audit's films. They tell of the group, not of this film."),
       element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
       element("tbody", {}, groups.map((group) => groupRow(group, metrics)))));
 }
@@ -51,8 +51,7 @@ function table(label, groups) {
 function groupRow(group, columns) {
   const { n_images, n_patients, n_positive } = first(group);
   return element("tr", {},
-    element("th", { scope: "row" }, group.name),
-    element("td", {}, `${count(n_images)} `, element("small", {}, `${count(n_positive)} with it, `), element("small", {}, `${count(n_patients)} patients`)),
+    element("th", { scope: "row" }, group.name, element("small", {}, ` ${count(n_images)} films of ${count(n_patients)} patients, ${count(n_positive)} with it`)),
     columns.map((metric) => element("td", {}, ...cell(group.metrics.get(metric)))));
 }
 
