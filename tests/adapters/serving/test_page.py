@@ -4,12 +4,11 @@ Needs playwright and a Chromium; axe-core (MPL-2.0, never kept here) is named by
 """
 
 import base64
-import json
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +200,15 @@ def planted(page: Any, address: str, job_id: str, change: Callable[[dict[str, An
     page.route(f"**/results/{job_id}", lambda route: route.fulfill(json=said))
 
 
+DRAFT = "The heart is enlarged. No pleural effusion. The lungs are clear."
+AGAINST = {"sentence": "No pleural effusion.", "label": "Pleural_Effusion", "reason": "the classifier gives 0.91"}
+
+
+def draft(said: dict[str, Any], text: str = DRAFT, contradictions: Sequence[dict[str, str]] = (AGAINST,)) -> None:
+    """The adapter of these tests often says nothing."""
+    said["reading"]["draft"] = {"text": text, "verified": False, "contradictions": list(contradictions)}
+
+
 def test_a_dropped_film_is_read_and_shown(page: Any, address: str, dicom_films: list[Path]) -> None:
     path = dicom_films[2]
     drop(page, path.read_bytes())
@@ -223,7 +231,9 @@ def test_a_dropped_film_is_read_and_shown(page: Any, address: str, dicom_films: 
             assert middle == pytest.approx(finding["threshold"], abs=0.01)
     overlays = page.locator("#overlays li").all_text_contents()
     assert len(overlays) == len(said["structures"]) + 1  # and attention
-    assert page.locator("#draft-text").input_value() == said["draft"]["text"]
+    text = page.locator("#draft-text")
+    assert text.count() == (said["draft"] is not None)
+    assert not said["draft"] or text.input_value() == said["draft"]["text"]
     assert page.locator("#measurements dd").count() == len(said["measurements"]) > 0
     assert "Findings called" in page.locator("#state").text_content()
     for part in ("segmentation.dcm", "report.dcm", "report.pdf"):
@@ -239,44 +249,40 @@ def test_pixels_follow_the_window_as_dicom_computes_it(page: Any, address: str, 
     no_overlays(page)
     film = stored(address, films[0])
     page.locator("#film").press("1")  # 100 %: a pixel of the film is a pixel of the screen
-    first = seen(page, film)
     assert window_of(page) == (32768, 65536)
-    assert np.array_equal(first, windowed(film, 32768, 65536)[: len(first), : first.shape[1]])
+    assert differs(page, windowed(film, 32768, 65536)) == 0
     page.locator("#centre").fill("20000")
     page.locator("#width").fill("9000")
-    assert np.array_equal(seen(page, film), windowed(film, 20000, 9000)[: len(first), : first.shape[1]])
+    assert differs(page, windowed(film, 20000, 9000)) == 0
     box = page.locator("#film").bounding_box()
     page.mouse.move(box["x"] + 200, box["y"] + 200)
     page.mouse.down(button="right")
     page.mouse.move(box["x"] + 250, box["y"] + 180, steps=5)
     page.mouse.up(button="right")
+    dragged = windowed(film, 20000 - 20 * 64, 9000 + 50 * 64)
+    assert differs(page, dragged) == 0
     assert window_of(page) == (20000 - 20 * 64, 9000 + 50 * 64)
-    assert np.array_equal(seen(page, film), windowed(film, *window_of(page))[: len(first), : first.shape[1]])
     page.get_by_role("button", name="Invert").click()
-    assert np.array_equal(seen(page, film), 255 - windowed(film, *window_of(page))[: len(first), : first.shape[1]])
+    assert differs(page, 255 - dragged) == 0
     page.locator("#preset").select_option("this film's range")
+    canvas(page)
     centre, width = window_of(page)
     low, high = (np.sort(film, axis=None)[int(np.ceil(share * film.size)) - 1] for share in (0.005, 0.995))
     assert (centre, width) == (round(low + (high - low + 1) / 2 + 1e-9), high - low + 1)
     page.get_by_role("button", name="Reset").click()
     page.locator("#film").press("1")
-    assert window_of(page) == (32768, 65536)
-    assert np.array_equal(seen(page, film), first)
+    assert differs(page, windowed(film, 32768, 65536)) == 0
 
 
-def seen(page: Any, film: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
-    """The grey of the film's upper left part, as far as the canvas shows it, at 100 %."""
-    scale, left, top = place(page)
-    drawn = canvas(page)
+def differs(page: Any, shades: npt.NDArray[np.int64]) -> int:
+    """In how many pixels what is seen of a film at 100 % is not ``shades``."""
+    drawn = canvas(page).astype(np.int64)
     scale, left, top = place(page)
     assert scale == 1
-    if left < 0 or top < 0:
-        page.evaluate("0")
-    rows, cols = film.shape
-    part = drawn[max(top, 0) : top + rows, max(left, 0) : left + cols].astype(np.int64)
-    assert (part[..., 0] == part[..., 1]).all()
-    assert (part[..., 0] == part[..., 2]).all()
-    return part[..., 0]
+    part = drawn[max(top, 0) : top + shades.shape[0], max(left, 0) : left + shades.shape[1]]
+    expected = shades[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
+    assert part.shape[0] > 200
+    return int((part != expected[..., None]).any(axis=2).sum())
 
 
 def test_nothing_blurs_above_100_percent(page: Any, address: str, films: list[str]) -> None:
@@ -340,6 +346,7 @@ def shoelace(corners: npt.NDArray[np.int64]) -> float:
 def test_overlays_are_shown_filled_and_taken_away(page: Any, address: str, films: list[str]) -> None:
     open_film(page, films[0])
     no_overlays(page)
+    page.locator("#film").press("1")
     bare = canvas(page)
     result = result_of(address, films[0])
     largest = max(result["reading"]["structures"], key=lambda name: result["reading"]["structures"][name]["share"])
@@ -353,8 +360,9 @@ def test_overlays_are_shown_filled_and_taken_away(page: Any, address: str, films
     mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) > 0
     changed = [np.abs(one.astype(int) - bare).max(axis=2) > 8 for one in (outlined, filled)]
     assert 0 < changed[0].sum() < changed[1].sum()
-    scale, *_ = place(page)
-    assert changed[1].sum() == pytest.approx(mask.sum() * scale**2, rel=0.05)
+    _, left, top = place(page)
+    seen = mask[max(-top, 0) :, max(-left, 0) :][: bare.shape[0], : bare.shape[1]]
+    assert changed[1].sum() == pytest.approx(seen.sum(), rel=0.02)
     page.get_by_label("Opacity of overlays").fill("0.1")
     assert np.abs(canvas(page).astype(int) - bare).max() < np.abs(filled.astype(int) - bare).max()
     box.uncheck()
@@ -366,13 +374,8 @@ def test_overlays_are_shown_filled_and_taken_away(page: Any, address: str, films
 
 
 def test_the_draft_is_edited_marked_copied_and_reset(page: Any, address: str, films: list[str]) -> None:
-    text = "The heart is enlarged. No pleural effusion. The lungs are clear."
-    against = {"sentence": "No pleural effusion.", "label": "Pleural_Effusion", "reason": "the classifier gives 0.91"}
-
-    def change(said: dict[str, Any]) -> None:
-        said["reading"]["draft"] = {"text": text, "verified": False, "contradictions": [against]}
-
-    planted(page, address, films[0], change)
+    planted(page, address, films[0], draft)
+    planted(page, address, films[1], lambda said: draft(said, "Another film.", ()))
     open_film(page, films[0])
     area = page.locator("#draft-text")
     assert page.locator(".unverified").is_visible()
@@ -382,7 +385,7 @@ def test_the_draft_is_edited_marked_copied_and_reset(page: Any, address: str, fi
     selected = "(t) => t.value.slice(t.selectionStart, t.selectionEnd)"
     assert area.evaluate(selected) == "No pleural effusion."
     page.keyboard.type("A small effusion.")
-    assert area.input_value() == text.replace("No pleural effusion.", "A small effusion.")
+    assert area.input_value() == DRAFT.replace("No pleural effusion.", "A small effusion.")
     assert page.locator(".behind mark").count() == 0
     assert "no longer in the text" in page.locator("#against li").text_content()
     page.get_by_role("button", name="Copy").click()
@@ -390,11 +393,11 @@ def test_the_draft_is_edited_marked_copied_and_reset(page: Any, address: str, fi
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"Unverified draft. {NOTICE}\n\n{area.input_value()}\n"
     open_film(page, films[1])
-    assert area.input_value() == result_of(address, films[1])["reading"]["draft"]["text"]
+    assert area.input_value() == "Another film."
     open_film(page, films[0])
     assert "A small effusion." in area.input_value()
     page.get_by_role("button", name="Back to the model's text").click()
-    assert area.input_value() == text
+    assert area.input_value() == DRAFT
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])") == "[{},{}]"
 
 
@@ -526,7 +529,8 @@ def test_a_service_that_does_not_answer_is_told_and_asked_ever_less(
     page.locator("#message").wait_for(state="hidden")
 
 
-def test_everything_by_keyboard(page: Any, films: list[str]) -> None:
+def test_everything_by_keyboard(page: Any, address: str, films: list[str]) -> None:
+    planted(page, address, films[0], draft)
     page.locator("#jobs li").first.wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -591,7 +595,10 @@ def test_where_a_token_is_asked_for_somebody_signs_in(browser: Any, serve: Calla
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_it_fits_and_axe_finds_no_serious_fault(page: Any, films: list[str], width: int, scheme: str) -> None:
+def test_it_fits_and_axe_finds_no_serious_fault(
+    page: Any, address: str, films: list[str], width: int, scheme: str
+) -> None:
+    planted(page, address, films[0], draft)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 900})
     open_film(page, films[0])
@@ -609,7 +616,8 @@ def test_it_fits_and_axe_finds_no_serious_fault(page: Any, films: list[str], wid
     assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
 
 
-def test_print_holds_film_findings_draft_and_notice(page: Any, films: list[str]) -> None:
+def test_print_holds_film_findings_draft_and_notice(page: Any, address: str, films: list[str]) -> None:
+    planted(page, address, films[0], draft)
     open_film(page, films[0])
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 703, "height": 1000})
@@ -630,4 +638,3 @@ def test_the_page_is_plain_files_without_anything_from_elsewhere(address: str) -
         assert served.status_code == 200
         text = served.text.replace("http://www.w3.org/2000/svg", "").replace("https://jfly.uni-koeln.de/color/", "")
         assert not re.search(r"https?://|innerHTML|eval\(|style=|\son\w+=", text), name
-    assert json.dumps(names)
