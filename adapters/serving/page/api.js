@@ -44,6 +44,11 @@ export function login(token) {
   });
 }
 
+/** End it. */
+export function logout() {
+  return ask("/logout", { method: "POST", headers: { "X-Raydino": "1" } });
+}
+
 /**
  * Send one film and give its job. progress(share) is called with 0..1 while it goes.
  *

@@ -23,7 +23,7 @@ export function showDraft(result) {
   const told = element("ul", { id: "against", "aria-label": "Sentences against the findings" });
   const show = () => {
     const left = mark(behind, text.value, contradictions);
-    told.replaceChildren(...contradictions.map((one) => told1(one, left.has(one), text)));
+    told.replaceChildren(...contradictions.map((one) => toldOf(one, left.has(one), text)));
     edited.textContent = text.value === draft.text ? "" : "Edited here; kept only while this page is open.";
   };
   text.value = edits.get(result.id) ?? draft.text;
@@ -70,7 +70,7 @@ function mark(behind, text, contradictions) {
 }
 
 /** One contradiction: its number, the finding, why; a press selects its sentence. */
-function told1({ number, sentence, label, reason }, isThere, text) {
+function toldOf({ number, sentence, label, reason }, isThere, text) {
   const select = () => {
     const start = text.value.indexOf(sentence);
     text.focus();

@@ -140,7 +140,7 @@ export class FilmView extends EventTarget {
   }
 
   #drawAttention(context) {
-    if (!this.attention?.shown) return;
+    if (!this.attention?.shown || !this.attention.image) return;
     context.globalAlpha = this.style.opacity;
     context.drawImage(this.attention.image, 0, 0, this.cols, this.rows);
     context.globalAlpha = 1;
@@ -149,7 +149,7 @@ export class FilmView extends EventTarget {
   /** A line over a wider dark one, so that it is seen on bright and on dark; its dash tells the structure as well. */
   #drawOverlay(context, { path, colour, dash }) {
     const pixel = (window.devicePixelRatio || 1) / this.scale; // of CSS, in pixels of the film
-    context.globalAlpha = this.style.opacity;
+    context.globalAlpha = this.style.filled ? this.style.opacity / 2 : this.style.opacity; // the film shines through
     if (this.style.filled) {
       context.fillStyle = colour;
       context.fill(path);

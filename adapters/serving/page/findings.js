@@ -4,8 +4,7 @@ import { byId, element } from "./element.js";
 import { labelName, share } from "./names.js";
 import { peersOf } from "./peers.js";
 
-const WORDS = { present: "called", absent: "not called" };
-const UNCALLED = "no operating point";
+const WORDS = { present: "called, ≥", absent: "not called, <" };
 
 /** Show the findings of `result`, in the order that the page's select says. */
 export function showFindings(result) {
@@ -21,15 +20,13 @@ function ordered(findings) {
 }
 
 function row(label, finding, peers) {
-  const word = WORDS[finding.called] ?? UNCALLED;
   const point = finding.threshold;
+  const word = point === null ? "no operating point" : `${WORDS[finding.called]} ${share(point)}`;
   return element("li", { "data-called": finding.called ?? "none" },
     element("div", { class: "finding" },
       element("h3", {}, labelName(label)),
-      element("span", { class: "word" }, word),
-      element("span", { class: "figure" }, share(finding.probability))),
+      element("p", {}, element("span", { class: "word" }, word), " ", element("span", { class: "figure" }, share(finding.probability)))),
     bar(finding.probability, point),
-    element("p", { class: "quiet point" }, point === null ? "Validation films showed no operating point." : `Operating point ${share(point)}`),
     peersOf(label, peers));
 }
 

@@ -1,6 +1,6 @@
 /** The reading room's page: which film is shown, and what the parts of the page tell each other. */
 
-import { bytes, json, login } from "./api.js";
+import { bytes, json } from "./api.js";
 import { connectDrop } from "./drop.js";
 import { showDraft } from "./draft.js";
 import { byId, element } from "./element.js";
@@ -9,16 +9,17 @@ import { showFindings } from "./findings.js";
 import { handle } from "./gestures.js";
 import { showOverlays } from "./overlays.js";
 import { showFiles, showMeasurements, showSimilar } from "./results.js";
+import { askForToken, connectSession } from "./session.js";
 import { connectTheme } from "./theme.js";
 import { connectTools, mode } from "./tools.js";
 import { Uploads } from "./uploads.js";
 import { nameOf, Worklist } from "./worklist.js";
 
 const SAYS = {
-  waiting: "waits for its turn.",
-  reading: "is being read.",
-  refused: "was refused:",
-  failed: "could not be read:",
+  waiting: "waits for its turn",
+  reading: "is being read",
+  refused: "was refused",
+  failed: "could not be read",
 };
 
 const view = new FilmView(byId("film"));
@@ -35,14 +36,18 @@ const uploads = new Uploads({
     worklist.add(job);
     if (current === null || shown !== null) open(job.id);
   },
-  signedOut: () => signIn(true),
+  signedOut: () => askForToken(true),
 });
 
 handle(view, mode);
 connectTools(view);
 connectTheme();
 connectDrop((files) => uploads.add(files));
-byId("login").addEventListener("submit", submitToken);
+connectSession(() => {
+  worklist.ask();
+  uploads.resume();
+  if (current) show(current);
+});
 window.addEventListener("hashchange", () => openFromAddress());
 worklist.ask();
 openFromAddress();
@@ -69,40 +74,36 @@ async function show(id) {
   try {
     const result = await json(`/results/${id}`);
     if (!isCurrent() || shown === id) return;
-    if (result.state !== "read" || !result.reading) clear(`Film ${nameOf(result)} ${SAYS[result.state] ?? "is not read yet."}`, result.reason);
+    if (result.state !== "read" || !result.reading) clear(`Film ${nameOf(result)} ${SAYS[result.state] ?? "is not read yet"}`, result.reason);
     else await showReading(result, isCurrent);
   } catch (error) {
     if (!isCurrent()) return;
-    if (error.status === 401) signIn(true);
-    else clear("This film cannot be shown.", error.message);
+    if (error.status === 401) askForToken(true);
+    else clear("This film cannot be shown", error.message);
   }
 }
 
 async function showReading(result, isCurrent) {
   const { film } = result;
-  const [pixels, lay] = film ? await Promise.all([bytes(film.url), showOverlays(view, byId("overlays"), result)]) : [null, null];
+  const pixels = film && new Uint16Array(await bytes(film.url));
   if (!isCurrent()) return;
   shown = result.id;
   clear("");
-  if (film) {
-    view.show(new Uint16Array(pixels), film.rows, film.cols, film.bits);
-    lay();
-  }
-  byId("empty").hidden = true;
+  if (film) view.show(pixels, film.rows, film.cols, film.bits);
   byId("panels").hidden = false;
   showFindings(result);
   showDraft(result);
   showMeasurements(result);
   showFiles(result);
   tellRead(result);
-  await showSimilar(result, isCurrent).catch(trouble);
+  await Promise.all([film && showOverlays(view, byId("overlays"), result, isCurrent), showSimilar(result, isCurrent)]);
 }
 
 function tellRead(result) {
   const called = Object.values(result.reading.findings).filter((finding) => finding.called === "present").length;
   byId("film").setAttribute("aria-label", `Film ${nameOf(result)}`);
-  byId("state").className = "state sr";
-  byId("state").textContent = `Film ${nameOf(result)} is read. Findings called: ${called}.`;
+  byId("state").className = result.reason ? "state" : "sr"; // a film that cannot be shown was read all the same
+  byId("state").textContent = `Film ${nameOf(result)} is read. Findings called: ${called}. ${result.reason ?? ""}`;
 }
 
 /** No film; what is told instead. */
@@ -113,34 +114,12 @@ function clear(text, reason = null) {
   byId("overlays").hidden = true;
   byId("empty").hidden = current !== null;
   byId("state").className = "state";
-  byId("state").replaceChildren(text, ...(reason ? [element("strong", {}, ` ${reason}`)] : []));
+  byId("state").replaceChildren(...(text ? [element("p", { class: "lead" }, text), element("p", {}, reason ?? "")] : []));
 }
 
 /** Tell that the service did not answer, and take it back once it does. */
 function trouble(error) {
-  if (error?.status === 401) signIn(true);
-  else signIn(false);
+  if (!error || error.status === 401) askForToken(Boolean(error));
   byId("message").hidden = !error || error.status === 401;
   byId("message").textContent = error ? `${error.message} Trying again.` : "";
-}
-
-function signIn(needed) {
-  byId("login").hidden = !needed;
-  byId("room").hidden = needed;
-}
-
-async function submitToken(event) {
-  event.preventDefault();
-  const refused = byId("login-refused");
-  refused.textContent = "";
-  try {
-    await login(byId("token").value);
-  } catch (error) {
-    refused.textContent = [401, 403].includes(error.status) ? "This is not the token." : error.message;
-    return;
-  }
-  byId("token").value = "";
-  await worklist.ask();
-  uploads.resume();
-  if (current) show(current);
 }

@@ -10,9 +10,13 @@ export const labelName = (label) => spaced(label);
 export const structureName = (structure) => capital(spaced(structure));
 export const metricName = (metric) => METRICS[metric] ?? capital(spaced(metric));
 
-/** "everyone", or the stratum after its axis: "sex F". */
+const CROSSED = " × "; // between crossed axes and between their strata
+
+/** "everyone", or the stratum with its axes: "sex F, age 40–59". */
 export function groupName(axis, stratum) {
-  return axis === "all" ? "everyone" : `${spaced(axis)} ${stratum}`;
+  if (axis === "all") return "everyone";
+  const strata = stratum.split(CROSSED);
+  return axis.split(CROSSED).map((one, n) => `${spaced(one)} ${strata[n]}`).join(", ");
 }
 
 /** A measured value with its UCUM unit; 1 is no unit. */

@@ -15,24 +15,26 @@ const STYLES = [
   { colour: "#d55e00", dash: [5, 3] },
 ];
 
-/** Fetch masks and attention of `result` and put them over the film in `view`, with their controls in `place`. */
-export async function showOverlays(view, place, result) {
+/**
+ * Put masks and attention of `result` over the film in `view`, with their controls in `place`. A picture that does not
+ * come is left out, and its control says so. isCurrent(): whether the film is still the one shown.
+ */
+export async function showOverlays(view, place, result, isCurrent) {
   const { rows, cols } = result.film;
-  const structures = result.reading?.structures ?? {};
+  const structures = result.reading.structures;
   const overlays = await Promise.all(result.masks.map(async ({ structure, url }, n) => ({
-    structure, path: await maskPath(url, rows, cols), shown: true, ...STYLES[n % STYLES.length],
+    structure, path: await maskPath(url, rows, cols).catch(() => null), shown: true, ...STYLES[n % STYLES.length],
   })));
-  const attention = result.attention && { image: await picture(result.attention), shown: false };
-  return () => {
-    Object.assign(view, { overlays, attention });
-    view.redraw();
-    place.hidden = !overlays.length && !attention;
-    place.replaceChildren(
-      element("ul", { "aria-label": "Overlays" },
-        overlays.map((overlay) => element("li", {}, structureSwitch(view, overlay, structures[overlay.structure]))),
-        attention ? element("li", {}, attentionSwitch(view, attention)) : null),
-      styleControls(view, overlays.length > 0));
-  };
+  const attention = result.attention && { image: null, shown: false };
+  if (!isCurrent()) return;
+  Object.assign(view, { overlays: overlays.filter((overlay) => overlay.path), attention });
+  view.redraw();
+  place.hidden = !overlays.length && !attention;
+  place.replaceChildren(
+    element("ul", { "aria-label": "Overlays" },
+      overlays.map((overlay) => element("li", {}, structureSwitch(view, overlay, structures[overlay.structure]))),
+      attention ? element("li", {}, attentionSwitch(view, attention, result.attention)) : null),
+    styleControls(view, overlays.length > 0));
 }
 
 async function picture(url) {
@@ -43,20 +45,31 @@ async function picture(url) {
 }
 
 function structureSwitch(view, overlay, said) {
-  const share = said ? element("span", { class: "quiet" }, `${(100 * said.share).toFixed(1)} % of the film`) : null;
-  return toggle(view, overlay, sample(overlay), structureName(overlay.structure), share);
-}
-
-function attentionSwitch(view, attention) {
-  return toggle(view, attention, element("i", { class: "sample attention" }), "Attention",
-    element("span", { class: "quiet" }, "of the encoder, no finding"));
-}
-
-function toggle(view, layer, ...label) {
-  const box = element("input", { type: "checkbox", onchange: () => {
-    layer.shown = box.checked;
+  const told = overlay.path ? said && `${(100 * said.share).toFixed(1)} % of the film` : "the mask could not be fetched";
+  return toggle(overlay, (shown) => {
+    overlay.shown = shown;
     view.redraw();
-  } });
+  }, sample(overlay), structureName(overlay.structure), quiet(told));
+}
+
+/** The picture is fetched when it is first asked for: the service draws it then. */
+function attentionSwitch(view, attention, url) {
+  const told = quiet("of the encoder, no finding");
+  return toggle(attention, async (shown) => {
+    attention.shown = shown;
+    try {
+      attention.image ??= await picture(url);
+    } catch {
+      told.textContent = "could not be fetched";
+    }
+    view.redraw();
+  }, element("i", { class: "sample attention" }), "Attention", told);
+}
+
+const quiet = (text) => element("span", { class: "quiet" }, text ?? "");
+
+function toggle(layer, change, ...label) {
+  const box = element("input", { type: "checkbox", onchange: () => change(box.checked) });
   box.checked = layer.shown;
   return element("label", {}, box, ...label);
 }

@@ -3,6 +3,7 @@
 import { element } from "./element.js";
 import { groupName, metricName } from "./names.js";
 
+const UNTOLD = { too_few: "too few to say", suppressed: "withheld by the audit" };
 const FIRST = ["sensitivity", "specificity", "auroc"]; // then whatever else the audit has
 
 /** What to put under the probability of `label`; peers: the service's records for it, or undefined without an audit. */
@@ -29,19 +30,20 @@ function grouped(peers) {
 function inShort(groups) {
   const told = groups.filter((group) => [...group.metrics.values()].some(isTold));
   if (!told.length) return [": ", element("span", { class: "few" }, "too few to say")];
-  const nearest = told.reduce((a, b) => (first(b).n_images < first(a).n_images ? b : a));
+  const size = (group) => first(group).n_images ?? Infinity; // which the audit may have withheld
+  const nearest = told.reduce((a, b) => (size(b) < size(a) ? b : a));
   const { n_images, n_positive } = first(nearest);
-  const figures = ordered(nearest.metrics).slice(0, FIRST.length).map((metric) => (
+  const figures = FIRST.filter((metric) => nearest.metrics.has(metric)).map((metric) => (
     element("span", { class: "peer" }, element("span", {}, `${metricName(metric)} `), ...figure(nearest.metrics.get(metric)))));
-  return [`: ${nearest.name}, ${n_images} films, ${n_positive} with it. `, element("span", { class: "figures" }, figures)];
+  return [`: ${nearest.name}; ${count(n_images)} films, ${count(n_positive)} with it. `, element("span", { class: "figures" }, figures)];
 }
 
 function table(label, groups) {
   const metrics = ordered(new Set(groups.flatMap((group) => [...group.metrics.keys()])));
-  const heads = ["Group", "Films", ...metrics.map(metricName)];
+  const heads = ["Group", ...metrics.map(metricName)];
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${label}: figures by group` },
+    element("p", { class: "quiet" }, "Estimate and 95 % interval over the audit's films. They tell of the group, not of this film."),
     element("table", {},
-      element("caption", {}, "Estimate and 95 % interval over the audit's films. They tell of the group, not of this film."),
       element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
       element("tbody", {}, groups.map((group) => groupRow(group, metrics)))));
 }
@@ -49,8 +51,7 @@ function table(label, groups) {
 function groupRow(group, columns) {
   const { n_images, n_patients, n_positive } = first(group);
   return element("tr", {},
-    element("th", { scope: "row" }, group.name),
-    element("td", {}, `${n_images} `, element("small", {}, `${n_patients} patients, ${n_positive} films with it`)),
+    element("th", { scope: "row" }, group.name, element("small", {}, ` ${count(n_images)} films of ${count(n_patients)} patients, ${count(n_positive)} with it`)),
     columns.map((metric) => element("td", {}, ...cell(group.metrics.get(metric)))));
 }
 
@@ -59,12 +60,13 @@ function cell(peer) {
   return isTold(peer) || !peer.reason ? figure(peer) : [...figure(peer), element("small", {}, ` ${peer.reason}`)];
 }
 
+const count = (number) => number ?? "?";
 const first = (group) => group.metrics.values().next().value;
 const isTold = (peer) => peer.status === "ok" && peer.estimate !== null;
 
 /** The estimate and its interval, or why there is none. */
 function figure(peer) {
-  if (!isTold(peer)) return [element("span", { class: "few" }, peer.status === "too_few" ? "too few to say" : "cannot be said")];
+  if (!isTold(peer)) return [element("span", { class: "few" }, UNTOLD[peer.status] ?? "cannot be said")];
   const known = peer.ci_low !== null && peer.ci_high !== null;
   const interval = known ? `${peer.ci_low.toFixed(2)}–${peer.ci_high.toFixed(2)}` : "no interval";
   return [element("b", {}, peer.estimate.toFixed(2)), element("small", {}, ` ${interval}`)];

@@ -47,7 +47,12 @@ function delivery(state) {
 export async function showSimilar(result, isCurrent) {
   byId("similar-section").hidden = true;
   if (!result.similar) return;
-  const { films } = await json(result.similar);
+  let films = [];
+  try {
+    ({ films } = await json(result.similar));
+  } catch {
+    return; // what was found of this film is worth more than a message in its place
+  }
   if (!isCurrent()) return;
   byId("similar-section").hidden = !films.length;
   byId("similar").replaceChildren(...films.map((film) => element("li", {},
