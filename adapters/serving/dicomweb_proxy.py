@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 ROOT = "/dicom-web"
 _BELOW = re.compile(r"(studies|series|instances)(/[A-Za-z0-9][A-Za-z0-9._,-]{0,127}){0,12}")
 _PASSED_ON = ("Accept", "Range", "If-None-Match")  # to the PACS; never cookies, nor who asks
-_PASSED_BACK = ("Content-Type", "Content-Length", "Content-Range", "ETag")
+_PASSED_BACK = ("Content-Length", "Content-Range", "ETag")
+# What a viewer reads. Anything else, a page or a script above all, would be one of ours to a browser.
+_MEDIA = re.compile(
+    r"(application/(dicom|dicom\+json|json|octet-stream|pdf)|multipart/related|image/(jpeg|jp2|jls|jphc|png|gif|webp)"
+    r"|video/[a-z0-9]+)\s*(;.*)?",
+    re.IGNORECASE,
+)
+_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _CHUNK_BYTES = 2**18
 
 
@@ -53,6 +60,9 @@ def _passed_back(answer: requests.Response) -> Response:
         answer.close()  # its login is this service's matter, not the user's
         raise HTTPException(502, f"the PACS answers {status}")
     headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+    media = answer.headers.get("Content-Type", "")
+    headers["Content-Type"] = media if _MEDIA.fullmatch(media) else "application/octet-stream"
+    headers["Content-Security-Policy"] = _POLICY
     return StreamingResponse(_chunks(answer), status, headers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ from adapters.serving.pacs import Pacs, open_pacs
 from adapters.serving.pacs_web import WebPacs
 from adapters.serving.peers import Peers
 from adapters.serving.scp import StorageScp
-from adapters.serving.service import Part, Service
+from adapters.serving.service import Part, Service, require_own
 from adapters.serving.similar import SimilarFilms
+from adapters.serving.slow_peers import PunctualProtocol
 from adapters.serving.watch import SeenFilms, Watch
 from raydino.errors import UserError
 
@@ -97,6 +99,8 @@ def launch(settings: Settings) -> None:
                 timeout_keep_alive=15,
                 limit_concurrency=200,
                 h11_max_incomplete_event_size=16 * 1024,
+                http=PunctualProtocol,
+                ws="none",
             )
         )
         service.start()
@@ -182,16 +186,29 @@ def _gate(settings: Settings) -> Gate:
         raise UserError("others on the network could read films without a login", where=settings.host, remedy=remedy)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise UserError("--tls-cert and --tls-key belong together")
+    _require_certificate(settings.tls_cert, settings.tls_key)
     if settings.host not in LOOPBACK and settings.tls_cert is None:
         typer.echo("raydino: without TLS, films and the token travel unencrypted; docs/deploy.md", err=True)
     token = None if settings.token_file is None else read_token(settings.token_file)
     keeper = Keeper(token, settings.proxy_user and settings.proxy_user.lower())
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_own(settings.folder)
     log = AccessLog(settings.folder / "access.jsonl")
     hosts = (*LOOPBACK, settings.host, *settings.host_names)
     return Gate(
         keeper, log, hosts, settings.tls_cert is not None, per_second=settings.rate, burst=max(5 * settings.rate, 20.0)
     )
+
+
+def _require_certificate(cert: Path | None, key: Path | None) -> None:
+    """Raises UserError where TLS would not begin: after the start it would be too late to say it."""
+    if cert is None or key is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key, password="")
+    except OSError as error:
+        is_tls = isinstance(error, ssl.SSLError)
+        why = "no PEM certificate with its key, or the key is under a password" if is_tls else error.strerror
+        raise UserError(f"the certificate cannot be used ({why})", where=f"{cert}, {key}") from None
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -72,8 +72,9 @@ class Service:
     ) -> Service:
         """Raises UserError where the folder is in use, or cannot be used."""
         os.umask(0o077)
+        require_own(folder)
         try:
-            for part in (folder, folder / "films", folder / "results"):
+            for part in (folder / "films", folder / "results"):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (folder / "lock").open("w", encoding="ascii")
         except OSError as error:
@@ -122,6 +123,18 @@ class Service:
                 sweep(self.queue, self.intake.path, self.room.results, self.keep_days)
             except Exception as error:
                 _LOG.error("old results cannot be removed (%s)", type(error).__name__)
+
+
+def require_own(folder: Path) -> None:
+    """Make the folder, for its owner alone. Raises UserError where it cannot be, or where others could plant files."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise UserError(f"the folder cannot be used ({error.strerror})", where=folder) from None
+    if found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o022:
+        remedy = f"chmod 700 {folder}, or another --folder"
+        raise UserError("others on this machine can write into the folder", where=folder, remedy=remedy)
 
 
 def sweep(
