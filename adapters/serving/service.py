@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import resource
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -72,6 +73,7 @@ class Service:
     ) -> Service:
         """Raises UserError where the folder is in use, or cannot be used."""
         os.umask(0o077)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file of a decoder would hold the film
         require_own(folder)
         try:
             for part in (folder / "films", folder / "results"):
