@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,12 +101,21 @@ def launch(settings: Settings) -> None:
             )
         )
         service.start()
+        for part in service.parts:
+            if isinstance(part, StorageScp):
+                typer.echo(f"C-STORE to {part.aet} at {part.host}:{part.port}")
         typer.echo(f"{address}  {NOTICE}.")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _told_to_stop)
         server.run(sockets=[listening])
     finally:
         service.stop()
         listening.close()
     typer.echo("stopped; what still waits is read at the next start")
+
+
+def _told_to_stop(number: int, frame: object) -> None:
+    """uvicorn ends in order, and then raises the signal again for whoever handled it before."""
 
 
 def open_service(settings: Settings) -> Service:
