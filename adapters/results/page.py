@@ -35,7 +35,9 @@ FILM_WIDTH, FILM_HEIGHT = 80 * mm, 95 * mm
 FILM_PIXELS = 480  # of its longer side, 150 dpi
 TEXT = "DejaVuSans"  # has Latin, Greek and Cyrillic; other letters are boxes
 MOST_FINDINGS, MOST_LINES = 18, 30
-OUTLINES = tuple(HexColor(value) for value in (0xE69F00, 0x56B4E9, 0x009E73, 0xF0E442, 0xD55E00, 0xCC79A7))  # Okabe, Ito
+OUTLINES = tuple(
+    HexColor(value) for value in (0xE69F00, 0x56B4E9, 0x009E73, 0xF0E442, 0xD55E00, 0xCC79A7)
+)  # Okabe, Ito
 BAR, RAIL, ALARM, FAINT = HexColor(0x0072B2), HexColor(0xDDDDDD), HexColor(0xB00020), HexColor(0x555555)
 
 rl_config.useA85 = 0  # streams as bytes, not as text: half the time of a page; reportlab has no other switch

@@ -32,7 +32,9 @@ def segmentation(masks: dict[str, npt.NDArray[np.bool_]], source: FilmSource, mo
 
 def _object(masks: dict[str, npt.NDArray[np.bool_]], source: FilmSource, model: Model) -> Segmentation:
     planes = np.stack([source.mask(mask) for mask in masks.values()])
-    stored = np.moveaxis(planes.view(np.uint8), 0, -1)[None]  # a view: highdicom sums along the last axis, which is fast over planes
+    stored = np.moveaxis(planes.view(np.uint8), 0, -1)[
+        None
+    ]  # a view: highdicom sums along the last axis, which is fast over planes
     spacing = source.spacing_mm
     made = Segmentation(
         source_images=[source.header],

@@ -76,8 +76,9 @@ class Peers:
         spoken = tuple(labels)
         audited = sorted(set(table["label"]))
         if not set(spoken) & set(audited):
+            ours, theirs = ", ".join(spoken) or "none", ", ".join(audited)
             raise UserError(
-                f"audits other labels ({', '.join(audited)}) than the adapters speak of ({', '.join(spoken) or 'none'})",
+                f"audits other labels ({theirs}) than the adapters speak of ({ours})",
                 where=path,
                 remedy="give the audit of this model's predictions",
             )
