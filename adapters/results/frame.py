@@ -30,7 +30,7 @@ def require_highdicom() -> None:
 
 
 def frame(source: FilmSource, model: Model, what: str, number: int) -> dict[str, Any]:
-    """The arguments that highdicom's objects have in common; ``what`` is SEG, SR or PDF, ``number`` its series' number."""
+    """What highdicom's objects have in common as arguments; ``what`` is SEG, SR or PDF, ``number`` its series'."""
     return {
         "series_instance_uid": model.uid(source.sop_instance_uid, f"{what} series"),
         "series_number": number,

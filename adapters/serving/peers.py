@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,7 @@ def _metric_place(peer: Peer) -> int:
     return METRICS.index(peer.metric)
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """A table's value as JSON takes it: None for null."""
     if value is None or value != value:
         return None
