@@ -17,7 +17,8 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from adapters.results.frame import NOTICE
 from adapters.serving.dicomweb_proxy import ROOT
-from adapters.serving.ohif_install import BASE, installed
+from adapters.serving.ohif_build import BASE
+from adapters.serving.ohif_install import installed
 
 
 def _policy(scripts: str) -> str:
@@ -107,13 +108,14 @@ def app_config() -> str:
         "routerBasename": BASE,
         "extensions": [],
         "modes": [],
-        "customizationService": {},
+        "customizationService": [{"ohif.tours": {"$set": []}}],
         "showStudyList": True,
         "showLoadingIndicator": True,
         "showWarningMessageForCrossOrigin": False,
         "showCPUFallbackMessage": False,
         "strictZSpacingForVolumeViewport": True,
         "maxNumberOfWebWorkers": 3,
+        "disableConfirmationPrompts": True,  # a double click on a segmentation shows it
         "investigationalUseDialog": {"option": "always"},
         "defaultDataSourceName": "pacs",
         "dataSources": [source],
