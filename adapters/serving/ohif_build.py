@@ -1,8 +1,8 @@
 """What is changed in the files of OHIF's build when it is installed.
 
 The build expects to lie at the root of a host, so its addresses are moved to ``BASE``. Its entry page loses inline
-scripts (the content policy forbids them), service workers and links to files that nobody asks for here. And two faults
-of 3.13.2 that radiographs meet are mended; a build without them stays as it is. Neighbour: ``ohif_install``.
+scripts (the content policy forbids them), service workers and links to files that nobody asks for. Three faults of
+3.13.2 that radiographs meet are mended; a build without them stays as it is. Neighbour: ``ohif_install``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _MENDED = (
         b"SourceData(pixelDataI2D, ImageOrientationPatientI, validOrientations,",
         b"SourceData(pixelDataI2D, ImageOrientationPatientI || validOrientations[0], validOrientations,",
     ),
+    # Masks of one bit a pixel may end in a byte of padding (PS3.5 8.1.1), as DICOM values have an even length.
+    (b"if (!(totalBytes !== length)) {", b"if (!(totalBytes + (totalBytes & 1) !== length)) {"),
+    (b"allPixelData = stream.readArrayBuffer(totalBytes);", b"allPixelData = stream.readArrayBuffer(length);"),
 )
 
 
