@@ -141,6 +141,7 @@ def _draw(request: Draw) -> Drawn:
     for number, png in enumerate(masks.values(), start=1):
         (request.out / f"{number}.png").write_bytes(png)
     patient = source_of_film(request.path, OneFilm(film, None)).groups
-    drawn = Drawn(*film.shape, tuple(masks), patient)
+    rows, cols = film.shape
+    drawn = Drawn(rows, cols, tuple(masks), patient)
     write_json(request.out / DRAWN, asdict(drawn))  # last: where it is, the others are whole
     return drawn
