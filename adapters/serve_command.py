@@ -14,11 +14,14 @@ _Pacs = Annotated[
     str | None,
     typer.Option("--pacs", help="Store results there: https://host/dicom-web or dimse://AET@host:port?aet=OURS."),
 ]
-_Watch = Annotated[
-    bool, typer.Option("--watch", help="Read new chest films of --pacs (DICOMweb) unasked.")
-]
+_Watch = Annotated[bool, typer.Option("--watch", help="Read new chest films of --pacs (DICOMweb) unasked.")]
 _DicomPort = Annotated[
     int | None, typer.Option("--dicom-port", min=0, max=65535, help="Also take films by C-STORE at this port.")
+]
+_DicomHost = Annotated[str, typer.Option("--dicom-host", help="Address for it; beyond loopback --caller is needed.")]
+_Caller = Annotated[list[str] | None, typer.Option("--caller", help="An AE title that may send; repeat it.")]
+_Viewer = Annotated[
+    Path | None, typer.Option("--viewer", help="Folder of raydino viewer install, where it is not the usual one.")
 ]
 _Aet = Annotated[str, typer.Option("--aet", help="Our AE title.")]
 _Audit = Annotated[
@@ -60,7 +63,10 @@ def serve(
     pacs: _Pacs = None,
     watch: _Watch = False,
     dicom_port: _DicomPort = None,
+    dicom_host: _DicomHost = "127.0.0.1",
+    caller: _Caller = None,
     aet: _Aet = "RAYDINO",
+    viewer: _Viewer = None,
     audit: _Audit = None,
     features: _Features = None,
     data: _Data = None,
@@ -102,7 +108,10 @@ def serve(
             pacs=pacs,
             watch=watch,
             dicom_port=dicom_port,
+            dicom_host=dicom_host,
+            callers=tuple(caller or ()),
             aet=aet,
+            viewer=viewer,
             audit=audit,
             features=features,
             data=data,

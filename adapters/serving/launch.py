@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 import uvicorn
+from fastapi import APIRouter
 
 from adapters.reading import Reader
 from adapters.results.frame import NOTICE
 from adapters.results.model import Model
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper, read_token
 from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.delivery import Delivery
+from adapters.serving.dicomweb_proxy import proxy_routes
+from adapters.serving.ohif import study_address, viewer_routes
+from adapters.serving.ohif_install import default_folder
+from adapters.serving.pacs import Pacs, open_pacs
+from adapters.serving.pacs_web import WebPacs
 from adapters.serving.peers import Peers
-from adapters.serving.service import Service
+from adapters.serving.scp import StorageScp
+from adapters.serving.service import Part, Service
 from adapters.serving.similar import SimilarFilms
+from adapters.serving.watch import SeenFilms, Watch
 from raydino.errors import UserError
 
 _GRACE_SECONDS = 10  # for requests that are being answered when the service is told to stop
@@ -33,7 +43,10 @@ class Settings:
     pacs: str | None = None
     watch: bool = False
     dicom_port: int | None = None
+    dicom_host: str = "127.0.0.1"
+    callers: tuple[str, ...] = ()
     aet: str = "RAYDINO"
+    viewer: Path | None = None
     audit: Path | None = None
     features: Path | None = None
     data: Path | None = None
@@ -53,14 +66,23 @@ class Settings:
 
 def launch(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises UserError where something does not fit, before anything is served."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     gate = _gate(settings)
+    pacs = None if settings.pacs is None else open_pacs(settings.pacs)
+    routes, address_in_viewer = _viewer(settings, pacs)
     listening = _listen(settings)
-    service = open_service(settings)
+    try:
+        service = open_service(settings)
+        service.parts += _parts(settings, service, pacs)
+    except BaseException:
+        listening.close()
+        raise
     try:
         scheme = "https" if gate.is_tls else "http"
         place = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"{scheme}://{place}:{listening.getsockname()[1]}"
-        app = create_app(desk_of(service, gate))
+        desk = Desk(service.queue, service.intake, service.looking, service.monitoring, gate, address_in_viewer)
+        app = create_app(desk, routes)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -88,7 +110,6 @@ def launch(settings: Settings) -> None:
 
 def open_service(settings: Settings) -> Service:
     """Load the model and open the folder. Raises UserError."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     if settings.data is not None and settings.features is None:
         raise UserError("--data is the dataset of --features", remedy="give --features too, or neither")
     reader = Reader.load(settings.encoder, settings.adapters, device=settings.device)
@@ -115,9 +136,41 @@ def open_service(settings: Settings) -> Service:
     )
 
 
-def desk_of(service: Service, gate: Gate) -> Desk:
-    """What the routes work with."""
-    return Desk(service.queue, service.intake, service.looking, service.monitoring, gate)
+def _parts(settings: Settings, service: Service, pacs: Pacs | None) -> list[Part]:
+    """What brings films and takes results away. Raises UserError."""
+    parts: list[Part] = []
+    if pacs is not None:
+        parts.append(Delivery(service.queue, pacs, service.room.results))
+    if settings.watch:
+        if pacs is None:
+            raise UserError("--watch needs --pacs", remedy="--pacs https://pacs.example.org/dicom-web")
+        parts.append(Watch(pacs, service.intake, SeenFilms(service.folder / "seen.sqlite")))
+    if settings.dicom_port is not None:
+        if settings.dicom_host not in LOOPBACK and not settings.callers:
+            remedy = "name those who may with --caller AET"
+            raise UserError("DICOM has no login, so anybody could send films", where=settings.dicom_host, remedy=remedy)
+        parts.append(
+            StorageScp(
+                service.intake.receive,
+                aet=settings.aet,
+                host=settings.dicom_host,
+                port=settings.dicom_port,
+                callers=settings.callers,
+            )
+        )
+    return parts
+
+
+def _viewer(settings: Settings, pacs: Pacs | None) -> tuple[tuple[APIRouter, ...], Callable[[str], str] | None]:
+    """OHIF and the way to the PACS, where there are both. Raises UserError where it was asked for and is not there."""
+    if not isinstance(pacs, WebPacs):
+        if settings.viewer is not None:
+            raise UserError("the viewer reads from a PACS by DICOMweb", remedy="give one with --pacs")
+        return (), None
+    folder = settings.viewer or default_folder()
+    if settings.viewer is None and not folder.exists():
+        return (), None
+    return (viewer_routes(folder), proxy_routes(pacs.shown)), study_address
 
 
 def _gate(settings: Settings) -> Gate:
