@@ -68,13 +68,14 @@ class Settings:
 def launch(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises UserError where something does not fit, before anything is served."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    gate = _gate(settings)
+    keeper = _keeper(settings)
     pacs = None if settings.pacs is None else open_pacs(settings.pacs)
     routes, address_in_viewer = _viewer(settings, pacs)
     listening = _listen(settings)
     try:
         service = open_service(settings)
         service.parts += _parts(settings, service, pacs)
+        gate = _gate(settings, keeper)
     except BaseException:
         listening.close()
         raise
@@ -182,7 +183,7 @@ def _viewer(settings: Settings, pacs: Pacs | None) -> tuple[tuple[APIRouter, ...
     return (viewer_routes(folder), proxy_routes(pacs.shown)), study_address
 
 
-def _gate(settings: Settings) -> Gate:
+def _keeper(settings: Settings) -> Keeper:
     """Raises UserError where somebody beyond this machine could come in without a login."""
     if settings.token_file is not None and settings.proxy_user is not None:
         raise UserError("--token-file and --proxy-user are two ways to log in", remedy="give one of them")
@@ -194,8 +195,10 @@ def _gate(settings: Settings) -> Gate:
     if settings.host not in LOOPBACK and settings.tls_cert is None:
         typer.echo("raydino: without TLS, films and the token travel unencrypted; docs/deploy.md", err=True)
     token = None if settings.token_file is None else read_token(settings.token_file)
-    keeper = Keeper(token, settings.proxy_user and settings.proxy_user.lower())
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Keeper(token, settings.proxy_user and settings.proxy_user.lower())
+
+
+def _gate(settings: Settings, keeper: Keeper) -> Gate:
     log = AccessLog(settings.folder / "access.jsonl")
     hosts = (*LOOPBACK, settings.host, *settings.host_names)
     return Gate(
