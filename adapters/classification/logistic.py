@@ -40,11 +40,16 @@ class LogisticRecipe(LabelsRecipe):
     max_iterations: int = Field(gt=0)  # of L-BFGS, for each C
 
 
-class LogisticConfig(ClassificationConfig):
+class SolvedConfig(ClassificationConfig):
+    """Of this head, and of ``classification.fair``, which solves many."""
+
+    recipe: LogisticRecipe
+
+
+class LogisticConfig(SolvedConfig):
     """``kind: classification_logistic``."""
 
     kind: Literal["classification_logistic"]
-    recipe: LogisticRecipe
 
 
 @dataclass(frozen=True)
@@ -79,11 +84,11 @@ class LogisticClassifier(ClassificationAdapter):
     """weight [F, L] and bias [L] on F standardised features."""
 
     config_model: ClassVar[type[AdapterConfig]] = LogisticConfig
-    config: LogisticConfig
+    config: SolvedConfig
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, config: LogisticConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
+    def __init__(self, config: SolvedConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
         width = readout_width(config.recipe.readout, self.width)
         self.standardise = Standardise(width)
