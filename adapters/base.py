@@ -192,7 +192,7 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """[B, H] the loss of each film under each candidate head, or [B, H, L] label by label; unknown targets add 0."""
+        """[B, H] the loss of each film under each candidate head, or [B, H, L] by label; unknown targets add 0."""
 
     def grouped(self, dataset: Dataset, train: Split, val: Split) -> tuple[Split, Split]:
         """Both splits with the groups that the recipe tells apart; as they are where it tells none."""

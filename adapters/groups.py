@@ -117,7 +117,7 @@ def grouped(
         numbers[known, column] = mine[known].map(place).fillna(NONE)
     if max(map(len, names)) < 2:
         raise UserError(
-            f"by {', '.join(by.by)} there is one group only ({names[0][0]}) with {by.min_patients} patients",
+            f"by {', '.join(by.by)} there is one group only ({names[0][0]}) of {by.min_patients} patients or more",
             where=dataset.path,
             remedy="tell films apart by another column, or lower min_patients",
         )

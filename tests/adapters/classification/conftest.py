@@ -34,7 +34,7 @@ HEADS: dict[str, dict[str, Any]] = {
         "min_patients": 3,
         "constraint": "equalized_odds",
         "difference": 0.05,
-        "rounds": 10,
+        "rounds": 6,
     },
 }
 COMMON = {"seed": 0, "views": ["PA", "AP", "UNKNOWN"], "labels": "all"}
