@@ -5,9 +5,10 @@ The configs of ``configs/adapt`` on one frozen encoder, each against its plain t
 probability, balanced accuracy and sensitivity at the operating point, over everyone and in the worst of the groups
 (in each draw of patients anew, before and after), and the largest difference between groups. A group counts in a figure
 with at least ``--at-least`` patients of each class that the figure needs. Intervals resample patients, the same draws
-before and after; heads that are fitted by descent are means over seeds, whose lowest and highest stand beside.
+before and after. ``classes balanced`` knows no groups: what it gains too, groups did not bring. Heads that are fitted by
+descent are means over seeds, whose lowest and highest stand beside.
 
-    python benchmarks/mitigation_gain.py dataset --encoder run --by sex --work /tmp/mitigation
+    python benchmarks/mitigation_gain.py dataset --encoder run --by sex --labels Pneumonia Effusion --work /tmp/mitigation
 
 Finished fits stay in --work and are not done again. Writes ``result.json`` and ``table.md`` there.
 """
@@ -45,6 +46,7 @@ WHERE = {"linear": "recipe.objective", "fair": "recipe"}  # key under which a co
 PLAIN = {"linear": "linear, plain", "fair": "logistic, plain"}
 METHODS: dict[str, tuple[str, list[str]]] = {
     "linear, plain": ("classification_linear", []),
+    "linear, plain, classes balanced": ("classification_linear", ["recipe.loss={kind: weighted_bce}"]),
     "linear, reweighing, independent": ("classification_linear_reweighing", ["recipe.objective.weights=independent"]),
     "linear, reweighing, equal_groups": ("classification_linear_reweighing", ["recipe.objective.weights=equal_groups"]),
     "linear, reweighing, equal_cells": ("classification_linear_reweighing", ["recipe.objective.weights=equal_cells"]),
@@ -161,8 +163,8 @@ def rows_of(tables: dict[str, list[pd.DataFrame]], dataset: Dataset, arguments: 
     for method, seeds in seen.items():
         plain = seen[PLAIN[family(method)]]
         for key in seeds[0]:
-            if not all(key in one for one in (*seeds, *plain)):
-                continue
+            if not all(key in one and np.isfinite(one[key][0]) for one in (*seeds, *plain)):
+                continue  # a label without an operating point in one of the fits
             values, before = (np.mean([one[key] for one in many], axis=0) for many in (seeds, plain))
             points = [float(one[key][0]) for one in seeds]
             row = dict(zip(("label", "figure", "of"), key, strict=True)) | {"method": method, "seeds": len(points)}
@@ -172,7 +174,7 @@ def rows_of(tables: dict[str, list[pd.DataFrame]], dataset: Dataset, arguments: 
 
 
 def _interval(prefix: str, replicates: Floats) -> dict[str, float]:
-    low, high = np.nanquantile(replicates[1:], [0.025, 0.975]) if np.isfinite(replicates[0]) else (np.nan, np.nan)
+    low, high = np.nanquantile(replicates[1:], [0.025, 0.975])
     return {f"{prefix}value": float(replicates[0]), f"{prefix}low": float(low), f"{prefix}high": float(high)}
 
 

@@ -29,7 +29,7 @@ def _probability(model: ExponentiatedGradient, rows: np.ndarray) -> np.ndarray:
 def test_the_head_equals_a_direct_call_of_fairlearn(
     config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
 ) -> None:
-    fitted = fit(config_of("classification_fair", C=[0.01], min_patients=1), encoder, dataset, both_blocks)
+    fitted = fit(config_of("classification_fair", C=[0.01], min_patients=1, labels=["Cardiomegaly", "No Finding"]), encoder, dataset, both_blocks)
     adapter = fitted.adapter
     ids = {split: films_of(dataset, split, ["PA", "AP", "UNKNOWN"]) for split in ("train", "test")}
     found = {split: gather(FilmFeatures(both_blocks, ids[split]), "cls_mean") for split in ids}
