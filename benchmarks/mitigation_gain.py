@@ -5,10 +5,10 @@ The configs of ``configs/adapt`` on one frozen encoder, each against its plain t
 probability, balanced accuracy and sensitivity at the operating point, over everyone and in the worst of the groups
 (in each draw of patients anew, before and after), and the largest difference between groups. A group counts in a figure
 with at least ``--at-least`` patients of each class that the figure needs. Intervals resample patients, the same draws
-before and after. ``classes balanced`` knows no groups: what it gains too, groups did not bring. Heads that are fitted by
-descent are means over seeds, whose lowest and highest stand beside.
+before and after. ``classes balanced`` knows no groups: what it gains too, groups did not bring. Heads that are fitted
+by descent are means over seeds, whose lowest and highest stand beside.
 
-    python benchmarks/mitigation_gain.py dataset --encoder run --by sex --labels Pneumonia Effusion --work /tmp/mitigation
+    python benchmarks/mitigation_gain.py dataset --encoder run --by sex --labels Pneumonia Effusion --work /tmp/sex
 
 Finished fits stay in --work and are not done again. Writes ``result.json`` and ``table.md`` there.
 """

@@ -1,6 +1,8 @@
 """Who belongs to which group, on the tiny dataset of all tests of adapters."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,13 @@ import pytest
 import torch
 
 from adapters.batches import FilmFeatures, Split
+from adapters.bundle import load_adapter, write_bundle
 from adapters.classification.linear import LinearConfig
 from adapters.fit import fit
 from adapters.groups import GroupedBy, group_of, grouped, pools
+from raydino.artifacts.adapter import ADAPTER
 from raydino.artifacts.dataset import Dataset
+from raydino.artifacts.header import creating
 from raydino.encoder import Encoder
 from raydino.errors import UserError
 from raydino.features import Features
@@ -105,13 +110,18 @@ def test_a_fit_tells_its_groups_and_the_bundle_keeps_the_objective(
     encoder: Encoder,
     dataset: Dataset,
     features: Features,
+    tmp_path: Path,
 ) -> None:
     classification_values["recipe"] |= {"objective": {**objective, "by": ["age>=50"], "min_patients": 2}}
     config = LinearConfig.model_validate(classification_values)
     fitted = fit(config, encoder, dataset, features)
     again = fit(config, encoder, dataset, features)
     assert torch.equal(fitted.adapter.heads.weight, again.adapter.heads.weight)
-    assert fitted.adapter.config.resolved()["recipe"]["objective"]["by"] == ["age>=50"]
+    with creating(tmp_path / "adapter", ADAPTER) as directory:
+        write_bundle(directory, fitted.adapter, fitted.metrics)
+    kept = load_adapter(tmp_path / "adapter", encoder.spec).config
+    assert kept.recipe.objective.resolved() == {**objective, "by": ["age>=50"], "min_patients": 2}
+    assert json.loads((tmp_path / "adapter" / "metrics.json").read_text())["groups"] == fitted.metrics["groups"]
     for label in fitted.adapter.labels:
         groups = fitted.metrics["groups"][label]
         assert len(groups) >= 2
