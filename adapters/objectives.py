@@ -44,7 +44,7 @@ class OverFilms:
 
 def _summed(losses: Tensor) -> Tensor:
     """[B, H]."""
-    return losses.flatten(2).sum(dim=2) if losses.ndim > 2 else losses
+    return losses.sum(dim=2) if losses.ndim > 2 else losses
 
 
 class Mean(Config):
@@ -117,11 +117,7 @@ class Weighed(OverFilms):
     """The mean over films of weight × loss."""
 
     def __init__(self, recipe: Reweighing, train: Split, val: Split, device: torch.device) -> None:
-        groups = _groups_of(train, val)
-        counts = cell_counts(train.targets, groups[0], _n_groups(groups))
-        table = cell_weights(counts, recipe.weights).float()
-        splits = zip((train, val), groups, strict=True)
-        self.train, self.val = (_looked_up(table, s.targets, group).to(device) for s, group in splits)  # [N, L]
+        self.train, self.val = (weights.to(device) for weights in film_weights(recipe, train, val))
 
     def training(self, losses: Tensor, films: Tensor) -> Tensor:
         return super().training(losses * self.train[films.to(self.train.device), None], films)
@@ -130,8 +126,18 @@ class Weighed(OverFilms):
         return super().validation(losses * self.val[:, None])
 
 
+def film_weights(recipe: Mean | Reweighing, train: Split, val: Split) -> tuple[Tensor, Tensor]:
+    """[N, L] of training and of validation films, for heads that are solved as a whole too; anything where unknown."""
+    if isinstance(recipe, Mean):
+        return torch.ones_like(train.targets), torch.ones_like(val.targets)
+    groups = _groups_of(train, val)
+    counts = cell_counts(train.targets, groups[0], _n_groups(groups))
+    table = cell_weights(counts, recipe.weights).float()
+    return _looked_up(table, train.targets, groups[0]), _looked_up(table, val.targets, groups[1])
+
+
 def _looked_up(table: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
-    """[N, L] of [L, G, 2]; anything where unknown, since the loss is 0 there."""
+    """[N, L] of [L, G, 2]."""
     label = torch.arange(len(table)).expand_as(groups)
     return table[label, groups.clamp(min=0), (targets == 1).long()]
 

@@ -112,10 +112,10 @@ class ClassificationAdapter(Adapter):
         return loss(self.logits_BHL(output), target, self.prevalence)
 
     def grouped(self, dataset: Dataset, train: Split, val: Split) -> tuple[Split, Split]:
-        recipe = self.config.recipe
-        if not isinstance(recipe, ClassificationRecipe) or not isinstance(recipe.objective, GroupedBy):
+        asked = getattr(self.config.recipe, "objective", None)  # not every head weighs films
+        if not isinstance(asked, GroupedBy):
             return train, val
-        (train, val), self.group_names = grouped((train, val), dataset, recipe.objective, self.labels, classes=False)
+        (train, val), self.group_names = grouped((train, val), dataset, asked, self.labels, classes=False)
         return train, val
 
     def objective(self, train: Split, val: Split) -> Objective:
@@ -124,12 +124,14 @@ class ClassificationAdapter(Adapter):
         return self.config.recipe.objective.begin(train, val, self.device)
 
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
-        """Descent; where groups are told apart, also who they are and what the kept head loses on each."""
-        history = super().learn(train, val, generator)
+        return super().learn(train, val, generator) | self.tell_groups(train, val)
+
+    def tell_groups(self, train: Split, val: Split) -> dict[str, Any]:
+        """For ``metrics.json``, where groups are told apart: who they are and what the fitted head loses on each."""
         if train.groups is None or val.groups is None:
-            return history
+            return {}
         losses = film_losses(self, val)[:, 0].cpu()
-        return history | {"groups": told(self.labels, self.group_names, train.groups, val.groups, losses)}
+        return {"groups": told(self.labels, self.group_names, train.groups, val.groups, losses)}
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
         """Calibration of each label, then the operating point of each whose probability is shown to separate."""

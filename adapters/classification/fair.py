@@ -26,7 +26,15 @@ from torch import Tensor
 
 from adapters.base import AdapterConfig
 from adapters.batches import Split
-from adapters.classification.logistic import TOLERANCE, Floats, LogisticClassifier, LogisticRecipe, SolvedConfig, solve
+from adapters.classification.logistic import (
+    TOLERANCE,
+    Films,
+    Floats,
+    LogisticClassifier,
+    SolvedConfig,
+    SolvedRecipe,
+    solve,
+)
 from adapters.groups import GroupedBy, grouped
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import EncoderOutput, EncoderSpec
@@ -37,7 +45,7 @@ Constraint = Literal["true_positive_rate_parity", "false_positive_rate_parity", 
 SURE = 30.0  # logit of a member that says the same of every film
 
 
-class FairRecipe(LogisticRecipe, GroupedBy):
+class FairRecipe(SolvedRecipe, GroupedBy):
     """A label takes the C of plain logistic regression; ``min_patients`` is asked of either class in training."""
 
     constraint: Constraint
@@ -60,8 +68,8 @@ class Mixture(NamedTuple):
     share: Floats  # [M], sum 1
 
 
-def reduced(rows: Floats, truth: Floats, group: npt.NDArray[Any], C: float, recipe: FairRecipe) -> Mixture:
-    """The reduction on ``rows`` [N, F], ``truth`` [N] (1 and 0) and ``group`` [N].
+def reduced(films: Films, group: npt.NDArray[Any], C: float, recipe: FairRecipe) -> Mixture:
+    """The reduction on ``films`` [N], whose weights must be equal, and their ``group`` [N].
 
     A missed film costs (1 - π) and a false call π, for the prevalence π, so that calls balance both classes: with equal
     costs nobody is called for a rare finding, and every rate is the same.
@@ -69,7 +77,7 @@ def reduced(rows: Floats, truth: Floats, group: npt.NDArray[Any], C: float, reci
     from fairlearn import reductions
 
     moment = "".join(word.capitalize() for word in recipe.constraint.split("_"))
-    prevalence = float(truth.mean())
+    prevalence = float(films.truth.mean())
     reduction = reductions.ExponentiatedGradient(
         LogisticRegression(C=C, max_iter=recipe.max_iterations, tol=TOLERANCE),
         getattr(reductions, moment)(difference_bound=recipe.difference),
@@ -78,9 +86,9 @@ def reduced(rows: Floats, truth: Floats, group: npt.NDArray[Any], C: float, reci
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pandas; solves that are cut short are counted where C is chosen
-        reduction.fit(rows, truth.astype(int), sensitive_features=group)
+        reduction.fit(films.rows, films.truth.astype(int), sensitive_features=group)
     drawn = reduction.weights_[reduction.weights_ > 0]
-    each = [_linear(reduction.predictors_[number], rows.shape[1]) for number in drawn.index]
+    each = [_linear(reduction.predictors_[number], films.rows.shape[1]) for number in drawn.index]
     weight, bias = zip(*each, strict=True)
     return Mixture(np.stack(weight), np.array(bias), drawn.to_numpy(np.float64) / float(drawn.sum()))
 
@@ -130,14 +138,13 @@ class FairClassifier(LogisticClassifier):
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         if train.groups is None:
             raise RuntimeError("fitting needs splits with groups: FairClassifier.grouped")
-        rows, val_rows = (self._rows(split.films) for split in (train, val))
-        truth, val_truth = (split.targets.double().numpy() for split in (train, val))
-        group, mixtures, chosen, unfinished = train.groups.numpy(), [], {}, 0
+        films = zip(*(self.films_of_labels(s, torch.ones_like(s.targets)) for s in (train, val)), strict=True)
+        mixtures, chosen, unfinished = [], {}, 0
         for column, label in enumerate(track(self.labels, "reducing to logistic regressions")):
-            known, val_known = np.isfinite(truth[:, column]), np.isfinite(val_truth[:, column])
-            mine, target = rows[known], truth[known, column]
-            plain = solve(mine, target, val_rows[val_known], val_truth[val_known, column], self.config.recipe)
-            mixtures.append(reduced(mine, target, group[known, column], plain.C, self.config.recipe))
+            mine, val_mine = next(films)
+            group = train.groups[train.targets[:, column].isfinite(), column].numpy()
+            plain = solve(mine, val_mine, self.config.recipe)
+            mixtures.append(reduced(mine, group, plain.C, self.config.recipe))
             chosen[label], unfinished = plain.C, unfinished + plain.n_unfinished
         self._take(mixtures)
         members = {label: len(one.share) for label, one in zip(self.labels, mixtures, strict=True)}

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from adapters.batches import FilmFeatures
 from adapters.classification.fair import FairRecipe, mixed_logit, reduced
-from adapters.classification.logistic import TOLERANCE
+from adapters.classification.logistic import TOLERANCE, Films
 from adapters.fit import fit
 from adapters.groups import group_of
 from adapters.readouts import gather
@@ -29,7 +29,12 @@ def _probability(model: ExponentiatedGradient, rows: np.ndarray) -> np.ndarray:
 def test_the_head_equals_a_direct_call_of_fairlearn(
     config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
 ) -> None:
-    fitted = fit(config_of("classification_fair", C=[0.01], min_patients=1, labels=["Cardiomegaly", "No Finding"]), encoder, dataset, both_blocks)
+    fitted = fit(
+        config_of("classification_fair", C=[0.01], min_patients=1, labels=["Cardiomegaly", "No Finding"]),
+        encoder,
+        dataset,
+        both_blocks,
+    )
     adapter = fitted.adapter
     ids = {split: films_of(dataset, split, ["PA", "AP", "UNKNOWN"]) for split in ("train", "test")}
     found = {split: gather(FilmFeatures(both_blocks, ids[split]), "cls_mean") for split in ids}
@@ -66,6 +71,10 @@ def _biased(n: int = 600) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.stack([shifted, group], axis=1) + rng.normal(size=(n, 2)) * [1, 0.5], truth, group
 
 
+def _films(rows: np.ndarray, truth: np.ndarray) -> Films:
+    return Films(rows, truth, np.ones(len(truth)))
+
+
 def _recipe(**changed: Any) -> FairRecipe:
     values = {"seed": 0, "views": ["PA"], "labels": "all", "readout": "cls", "C": [1.0], "max_iterations": 500}
     values |= {"by": ["sex"], "min_patients": 1, "constraint": "true_positive_rate_parity", "difference": 0.02}
@@ -75,7 +84,7 @@ def _recipe(**changed: Any) -> FairRecipe:
 def test_drawn_calls_meet_the_constraint_that_plain_regression_breaks() -> None:
     rows, truth, group = _biased()
     rows = rows[:, :1]  # the group is not to be seen
-    weight, bias, share = reduced(rows, truth, group, 1.0, _recipe())
+    weight, bias, share = reduced(_films(rows, truth), group, 1.0, _recipe())
     calls = (rows @ weight.T + bias > 0) @ share  # chance that a film is called
 
     def sensitivities(called: np.ndarray) -> list[float]:
@@ -101,7 +110,7 @@ def test_order_changes_nothing_and_calls_are_fairlearns_own() -> None:
         model.fit(rows, truth.astype(int), sensitive_features=group)
     order = np.random.default_rng(1).permutation(len(rows))
     for index in (np.arange(len(rows)), order):
-        weight, bias, share = reduced(rows[index], truth[index], group[index], 1.0, _recipe())
+        weight, bias, share = reduced(_films(rows[index], truth[index]), group[index], 1.0, _recipe())
         calls = (rows @ weight.T + bias > 0) @ share
         assert calls == pytest.approx(model._pmf_predict(rows)[:, 1], abs=1e-3)
 
