@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,31 +43,49 @@ from raydino.tracking import console
 Floats = npt.NDArray[np.float64]
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "adapt"
 FRONTAL = ("PA", "AP", "UNKNOWN")
-WHERE = {"linear": "recipe.objective", "fair": "recipe"}  # key under which a config tells groups apart
-PLAIN = {"linear": "linear, plain", "fair": "logistic, plain"}
-METHODS: dict[str, tuple[str, list[str]]] = {
-    "linear, plain": ("classification_linear", []),
-    "linear, plain, classes balanced": ("classification_linear", ["recipe.loss={kind: weighted_bce}"]),
-    "linear, reweighing, independent": ("classification_linear_reweighing", ["recipe.objective.weights=independent"]),
-    "linear, reweighing, equal_groups": ("classification_linear_reweighing", ["recipe.objective.weights=equal_groups"]),
-    "linear, reweighing, equal_cells": ("classification_linear_reweighing", ["recipe.objective.weights=equal_cells"]),
-    "linear, worst group, step 0.01": ("classification_linear_worst_group", ["recipe.objective.step_size=0.01"]),
-    "linear, worst group, step 0.1": ("classification_linear_worst_group", ["recipe.objective.step_size=0.1"]),
-    "logistic, plain": ("classification_logistic", ["recipe.readout=cls_mean"]),
-    **{
-        f"fair, {constraint}": (
-            "classification_fair",
-            ["recipe.readout=cls_mean", f"recipe.constraint={constraint}"],
+LINEAR, LOGISTIC = "linear, plain", "logistic, plain"
+SMALL = "recipe.readout=cls_mean"  # of the solved heads: a reduction solves hundreds of regressions
+
+
+@dataclass(frozen=True)
+class Method:
+    """A config with changes; ``groups`` is the key under which it tells groups apart, empty where it does not."""
+
+    config: str
+    plain: str
+    changes: tuple[str, ...] = ()
+    groups: str = ""
+
+
+def methods() -> dict[str, Method]:
+    found = {
+        LINEAR: Method("classification_linear", LINEAR),
+        "linear, plain, classes balanced": Method(
+            "classification_linear", LINEAR, ("recipe.loss={kind: weighted_bce}",)
+        ),
+        LOGISTIC: Method("classification_logistic", LOGISTIC, (SMALL,)),
+    }
+    for weights in ("independent", "equal_groups", "equal_cells"):
+        key = "recipe.objective"
+        found[f"linear, reweighing, {weights}"] = Method(
+            "classification_linear_reweighing", LINEAR, (f"{key}.weights={weights}",), key
         )
-        for constraint in ("true_positive_rate_parity", "equalized_odds")
-    },
-}
+        whole = (SMALL, f"{key}={{kind: reweighing, by: [sex], min_patients: 1, weights: {weights}}}")
+        found[f"logistic, reweighing, {weights}"] = Method("classification_logistic", LOGISTIC, whole, key)
+    for step in (0.01, 0.1):
+        found[f"linear, worst group, step {step}"] = Method(
+            "classification_linear_worst_group", LINEAR, (f"recipe.objective.step_size={step}",), "recipe.objective"
+        )
+    for constraint in ("true_positive_rate_parity", "equalized_odds"):
+        found[f"fair, {constraint}"] = Method(
+            "classification_fair", LOGISTIC, (SMALL, f"recipe.constraint={constraint}"), "recipe"
+        )
+    return found
+
+
+METHODS = methods()
 NEEDS = {"auroc": (0, 1), "cross_entropy": (), "balanced_accuracy": (0, 1), "sensitivity": (1,), "specificity": (0,)}
 LOWER_IS_BETTER = ("cross_entropy",)
-
-
-def family(method: str) -> str:
-    return "linear" if method.startswith("linear") else "fair"
 
 
 def predictions(dataset: Dataset, arguments: argparse.Namespace) -> dict[str, list[pd.DataFrame]]:
@@ -74,18 +93,19 @@ def predictions(dataset: Dataset, arguments: argparse.Namespace) -> dict[str, li
     encoder = Encoder.load(arguments.encoder)
     ids = [film for split in ("train", "val", "test") for film in films_of(dataset, split, FRONTAL)]
     features, found = None, {}
-    for method, (name, changes) in METHODS.items():
-        where, words = WHERE[family(method)], [*changes, f"recipe.labels={json.dumps(arguments.labels)}"]
-        words.append(f"recipe.only={json.dumps(arguments.only)}")
-        if "plain" not in method:
-            words += [f"{where}.by={json.dumps(arguments.by)}", f"{where}.min_patients={arguments.min_patients}"]
+    for method, made in METHODS.items():
+        asked = {"labels": arguments.labels, "only": arguments.only}
+        words = [*made.changes, *(f"recipe.{key}={json.dumps(value)}" for key, value in asked.items())]
+        if made.groups:
+            groups = {"by": arguments.by, "min_patients": arguments.min_patients}
+            words += [f"{made.groups}.{key}={json.dumps(value)}" for key, value in groups.items()]
         found[method] = []
-        for seed in range(arguments.seeds if family(method) == "linear" else 1):
+        for seed in range(arguments.seeds if made.plain == LINEAR else 1):
             path = arguments.work / "predictions" / f"{method.replace(', ', '-').replace(' ', '_')}-{seed}.parquet"
             if not path.is_file():
                 console.print(f"{method}, seed {seed} …", highlight=False)
                 features = features or extract(encoder, dataset, ids)
-                config = load_adapter_config(CONFIGS / f"{name}.yaml", [*words, f"recipe.seed={seed}"])
+                config = load_adapter_config(CONFIGS / f"{made.config}.yaml", [*words, f"recipe.seed={seed}"])
                 adapter = fit(config, encoder, dataset, features).adapter
                 films = FilmFeatures(features, films_of(dataset, "test", FRONTAL))
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +181,7 @@ def rows_of(tables: dict[str, list[pd.DataFrame]], dataset: Dataset, arguments: 
     seen = {method: [figures(t, dataset, arguments) for t in seeds] for method, seeds in tables.items()}
     rows = []
     for method, seeds in seen.items():
-        plain = seen[PLAIN[family(method)]]
+        plain = seen[METHODS[method].plain]
         for key in seeds[0]:
             if not all(key in one and np.isfinite(one[key][0]) for one in (*seeds, *plain)):
                 continue  # a label without an operating point in one of the fits
