@@ -32,7 +32,7 @@ from adapters.configs import load_adapter_config
 from adapters.fit import fit
 from adapters.groups import group_of
 from adapters.intervals import PatientBootstrap
-from adapters.targets import films_of
+from adapters.targets import films_answering, films_of
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import write_json
 from raydino.encoder import Encoder
@@ -150,7 +150,10 @@ def counted(rows: pd.DataFrame, group: npt.NDArray[np.object_], figure: str, at_
 
 def figures(table: pd.DataFrame, dataset: Dataset, arguments: argparse.Namespace) -> dict[tuple[str, str, str], Floats]:
     """(label, figure, of whom) → [1 + B]; of whom: everyone, worst group, difference, or a group."""
-    found = {}
+    found, asked = {}, films_of(dataset, "test", FRONTAL)
+    for question in arguments.only:
+        asked = films_answering(dataset, "test", question, asked)
+    table = table[table["sample_id"].isin(asked)]
     for label, rows in table.groupby("label", sort=False):
         rows = rows.set_index("sample_id").sort_index()
         known = rows["target"].notna().to_numpy()
@@ -158,16 +161,14 @@ def figures(table: pd.DataFrame, dataset: Dataset, arguments: argparse.Namespace
         draw = PatientBootstrap(rows["patient_id"].tolist())
         for figure in NEEDS:
             names = counted(rows, group, figure, arguments.at_least)
-            if len(names) < 2:
-                continue
             each = {name: values_of(rows, known & (group == name), figure, draw) for name in names}
-            stacked = np.stack(list(each.values()))
-            worst = stacked.max(0) if figure in LOWER_IS_BETTER else stacked.min(0)
-            inside = known & np.isin(group, names)
-            found[str(label), figure, "everyone"] = values_of(rows, inside, figure, draw)
-            found[str(label), figure, "worst group"] = worst
-            found[str(label), figure, "difference"] = stacked.max(0) - stacked.min(0)
             found |= {(str(label), figure, name): values for name, values in each.items()}
+            found[str(label), figure, "everyone"] = values_of(rows, known, figure, draw)
+            if len(names) > 1:
+                stacked = np.stack(list(each.values()))
+                worst = stacked.max(0) if figure in LOWER_IS_BETTER else stacked.min(0)
+                found[str(label), figure, "worst group"] = worst
+                found[str(label), figure, "difference"] = stacked.max(0) - stacked.min(0)
     for figure in NEEDS:
         for who in ("everyone", "worst group", "difference"):
             parts = [v for (label, f, w), v in found.items() if (f, w) == (figure, who) and np.isfinite(v[0])]
@@ -218,7 +219,9 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True)
     parser.add_argument("--by", nargs="+", required=True, help="columns, age, or questions; several are crossed")
     parser.add_argument("--labels", nargs="+", required=True)
-    parser.add_argument("--only", nargs="*", default=[], help="questions that films fitted on answer with yes")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="questions that films of training and test answer with yes"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--min-patients", type=int, default=20, help="of a group in fitting")
     parser.add_argument("--at-least", type=int, default=10, help="patients of a group in a figure")
