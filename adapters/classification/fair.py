@@ -88,15 +88,16 @@ def reduced(films: Films, group: npt.NDArray[Any], C: float, recipe: FairRecipe)
         warnings.simplefilter("ignore")  # of pandas; solves that are cut short are counted where C is chosen
         reduction.fit(films.rows, films.truth.astype(int), sensitive_features=group)
     drawn = reduction.weights_[reduction.weights_ > 0]
-    each = [_linear(reduction.predictors_[number], films.rows.shape[1]) for number in drawn.index]
+    each = [linear_of(reduction.predictors_[number], films.rows.shape[1]) for number in drawn.index]
     weight, bias = zip(*each, strict=True)
     return Mixture(np.stack(weight), np.array(bias), drawn.to_numpy(np.float64) / float(drawn.sum()))
 
 
-def _linear(model: Any, width: int) -> tuple[Floats, float]:
+def linear_of(model: Any, width: int) -> tuple[Floats, float]:
+    """Weight [F] and bias of a member; fairlearn sets a constant where all films should be called alike."""
     if isinstance(model, LogisticRegression):
         return model.coef_[0], float(model.intercept_[0])
-    return np.zeros(width), SURE if model.constant else -SURE  # fairlearn's where all films should be called alike
+    return np.zeros(width), SURE if model.constant else -SURE
 
 
 def mixed_logit(logits: Tensor, share: Tensor) -> Tensor:

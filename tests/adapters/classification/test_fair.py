@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from fairlearn.reductions import EqualizedOdds, ErrorRate, ExponentiatedGradient, TruePositiveRateParity
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from adapters.batches import FilmFeatures
-from adapters.classification.fair import FairRecipe, mixed_logit, reduced
+from adapters.classification.fair import FairRecipe, linear_of, mixed_logit, reduced
 from adapters.classification.logistic import TOLERANCE, Films
 from adapters.fit import fit
 from adapters.groups import group_of
@@ -113,6 +114,14 @@ def test_order_changes_nothing_and_calls_are_fairlearns_own() -> None:
         weight, bias, share = reduced(_films(rows[index], truth[index]), group[index], 1.0, _recipe())
         calls = (rows @ weight.T + bias > 0) @ share
         assert calls == pytest.approx(model._pmf_predict(rows)[:, 1], abs=1e-3)
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+def test_a_member_that_says_the_same_of_every_film_is_a_bias(constant: int) -> None:
+    model = DummyClassifier(strategy="constant", constant=constant).fit(np.zeros((2, 3)), [0, 1])
+    weight, bias = linear_of(model, 3)
+    assert weight.tolist() == [0.0] * 3
+    assert 1 / (1 + np.exp(-bias)) == pytest.approx(constant, abs=1e-9)
 
 
 def test_the_mixture_is_a_mean_of_probabilities_without_overflow() -> None:
