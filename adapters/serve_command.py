@@ -90,8 +90,7 @@ def serve(
     --pacs. A received film is on the disk before its sender is told so, and survives a restart; the same film twice is
     one result. A file that crashes its decoder fails alone.
 
-    Research use only, never a diagnosis. See docs/reading_room.md and docs/security.md. Needs
-    pip install "raydino\\[reading-room]".
+    Research use only, never a diagnosis. docs/reading_room.md, docs/security.md. Needs the extra reading-room.
 
     Example: raydino serve --encoder RUN --adapter findings/ --adapter lungs/ --folder room/
     """
