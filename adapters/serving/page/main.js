@@ -25,6 +25,8 @@ const SAYS = {
 const view = new FilmView(byId("film"));
 let current = null; // id of the film that is shown or waited for
 let shown = null; // … once its results are on the page
+let asked = null; // … while the service is asked for it
+let askAgain = false; // its state changed meanwhile
 
 const worklist = new Worklist({
   open,
@@ -68,8 +70,19 @@ function open(id) {
   show(id);
 }
 
-/** Show what the service knows of a film: its results, or how far it is. */
+/** Show what the service knows of a film, asking once at a time. */
 async function show(id) {
+  askAgain = asked === id;
+  if (askAgain) return;
+  asked = id;
+  await load(id);
+  if (asked !== id) return; // another was opened
+  asked = null;
+  if (askAgain && shown !== id) show(id);
+}
+
+/** Its results, or how far it is. */
+async function load(id) {
   const isCurrent = () => id === current;
   try {
     const result = await json(`/results/${id}`);
