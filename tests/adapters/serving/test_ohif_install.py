@@ -11,10 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from adapters.serving import ohif_install
 from adapters.serving.ohif_build import adapted
 from adapters.serving.ohif_install import fetch, install, installed, integrity_of
+from adapters.viewer_command import viewer
 from raydino.errors import UserError
 
 PAGE = (
@@ -122,6 +124,18 @@ def registry() -> Iterator[Callable[..., str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    (tmp_path / "app.tgz").write_bytes(archive())
+    with pytest.raises(UserError, match="OHIF is not installed; raydino viewer install"):
+        CliRunner().invoke(viewer, [], catch_exceptions=False)
+    done = CliRunner().invoke(viewer, ["install", "--from", str(tmp_path / "app.tgz")], catch_exceptions=False)
+    assert "Its licence is MIT" in done.output
+    assert "OHIF 3.13.2 (MIT)" in CliRunner().invoke(viewer, []).output
+    with pytest.raises(UserError, match="cannot be read"):
+        CliRunner().invoke(viewer, ["install", "--from", str(tmp_path / "nowhere")], catch_exceptions=False)
 
 
 def test_only_the_archive_that_the_registry_tells(registry: Callable[..., str]) -> None:
