@@ -12,13 +12,12 @@ from bias_audit.compare import Changes, change_quantities
 from bias_audit.metrics import metric_named
 from bias_audit.page import environment, flat
 from bias_audit.plots import Mark, forest
-from bias_audit.render import DISCLAIMER, records
+from bias_audit.render import heading, records
 from bias_audit.wording import who
 from raydino import __version__
 from raydino.artifacts.audit import CHANGES, GAP_CHANGES
 from raydino.artifacts.header import write_json
 
-FORMAT, FORMAT_VERSION = "raydino audit comparison", 1
 MOST_DRAWN = 16
 
 
@@ -44,9 +43,7 @@ def comparison_values(changes: Changes) -> dict[str, Any]:
         for age, table in (("old", changes.old), ("new", changes.new))
     }
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "use": DISCLAIMER,
+        **heading("compare"),
         "summary": summary(changes),
         "paired": pairing(changes),
         **sides,

@@ -16,7 +16,7 @@ from bias_audit.axes import Axis, choose_axes
 from bias_audit.encoding import Groups, components, distances, probe
 from bias_audit.page import environment, flat
 from bias_audit.plots import LINES, scatter
-from bias_audit.render import DISCLAIMER, records
+from bias_audit.render import heading, records
 from bias_audit.rows import Floats
 from bias_audit.settings import AuditConfig
 from raydino import __version__
@@ -113,9 +113,7 @@ def encoder_values(
 ) -> dict[str, Any]:
     """Everything that the page says, as JSON types."""
     return {
-        "format": "raydino encoder audit",
-        "format_version": 1,
-        "use": DISCLAIMER,
+        **heading("encoder"),
         "source": source,
         "films": len(films),
         "patients": int(films["patient_id"].nunique()),
