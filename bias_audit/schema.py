@@ -125,6 +125,7 @@ def compare_schema() -> dict[str, Any]:
 def encoder_schema() -> dict[str, Any]:
     """Of ``raydino audit encoder``."""
     properties = {
+        "summary": TEXT,
         "source": TEXT,
         "films": COUNT,
         "patients": COUNT,

@@ -109,7 +109,7 @@ def test_the_artifact_follows_its_layout(grown: Changes, tmp_path: Path) -> None
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["quantities"]["widened"] > 0
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "◆ widened" in html
+    assert "◆&nbsp;widened" in html
     assert "http" not in html.replace("http-equiv", "")
 
 
