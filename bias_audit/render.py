@@ -56,6 +56,7 @@ def report_values(result: AuditResult) -> dict[str, Any]:
             "notes": list(table.notes),
         },
         "cohort": records(result.cohort),
+        "splits": records(result.splits),
         "verdicts": verdict_counts(result.gaps),
         "sureness": sureness_sentence(verdict_counts(result.gaps), recipe.margin),
         "missing": missingness(result.cohort, plain),

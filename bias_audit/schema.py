@@ -81,6 +81,11 @@ def report_schema() -> dict[str, Any]:
                 | {"share": _or_null(NUMBER)}
             )
         ),
+        "splits": _list(
+            _object(
+                dict.fromkeys(("axis", "stratum", "split"), TEXT) | dict.fromkeys(("n_images", "n_patients"), COUNT)
+            )
+        ),
         "missing": _list(_object({"axis": TEXT, "n_images": _or_null(COUNT), "share": _or_null(NUMBER)})),
         "verdicts": _object(verdicts),
         "cannot_be_said": _list(
