@@ -46,7 +46,7 @@ def split_counts(films: pd.DataFrame | None, axes: Sequence[Axis]) -> pd.DataFra
 def leaks_between_splits(films: pd.DataFrame, audited: pd.Index, name: str) -> str | None:
     """One sentence: how many audited patients and films stand in another split, too. None where there are no splits.
 
-    ``films``: as ``films_of``; ``audited``: sample_ids. Only equal pixels are seen; ``raydino curate`` finds near copies.
+    ``films``: as ``films_of``; ``audited``: sample_ids. Only equal pixels are seen; raydino curate finds near copies.
     """
     mine = films[films.index.isin(audited)]
     if mine["split"].isna().all():

@@ -49,7 +49,16 @@ def audits(cohort: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> di
     mixed = ["--set", "recipe.case_mix=[age,site,view]", "--set", "recipe.permutations=9"]
     features, dataset = encoder_inputs(cohort, work)
     words = {
-        "report": [str(may), "--by", "sex,site", *mixed, "--set", "recipe.reference={sex: M}"],
+        "report": [
+            str(may),
+            "--demographics",
+            str(dataset),
+            "--by",
+            "sex,site",
+            *mixed,
+            "--set",
+            "recipe.reference={sex: M}",
+        ],
         "compare": ["compare", str(may), str(files["june"]), "--by", "sex,site"],
         "encoder": ["encoder", str(features), "--demographics", str(dataset)],
         "mitigate": ["mitigate", str(files["val"]), str(files["test"]), "--by", "sex"],
@@ -68,6 +77,7 @@ def encoder_inputs(cohort: pd.DataFrame, work: Path) -> tuple[Path, Path]:
         np.save(partial / "cls.npy", values.astype(np.float32))
         np.save(partial / "patches.npy", values[:, None, None].astype(np.float32))
     manifest = films[["sample_id", "patient_id", "view"]].assign(source="test", status="accepted")
+    manifest["split"] = np.where(films["patient_id"].isin(films["patient_id"].unique()[::3]), "test", "train")
     manifest = manifest.reindex(columns=[column.name for column in MANIFEST.columns])
     people = films.drop(columns="view").assign(population="UNKNOWN", race="UNKNOWN", insurance="UNKNOWN")
     with creating(work / "dataset", DATASET, config={"pixels": {}, "labels": [], "structures": []}) as partial:
