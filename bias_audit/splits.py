@@ -44,19 +44,20 @@ def split_counts(films: pd.DataFrame | None, axes: Sequence[Axis]) -> pd.DataFra
 
 
 def leaks_between_splits(films: pd.DataFrame, audited: pd.Index, name: str) -> str | None:
-    """One sentence: how many audited patients and films stand in another split, too. None where there are no splits.
+    """Where the audited films stand, and how many patients and films stand in two splits; None without splits.
 
     ``films``: as ``films_of``; ``audited``: sample_ids. Only equal pixels are seen; raydino curate finds near copies.
     """
-    mine = films[films.index.isin(audited)]
-    if mine["split"].isna().all():
+    known = films[films["split"].notna()]
+    mine = known[known.index.isin(audited)]
+    if mine.empty:
         return None
-    others = films[~films["split"].isin(mine["split"].dropna().unique()) & films["split"].notna()]
-    patients = mine["patient_id"].isin(others["patient_id"])
-    copies = mine["content_sha256"].notna() & mine["content_sha256"].isin(others["content_sha256"])
-    people = mine["patient_id"][patients].nunique()
+    torn = [known.groupby(column)["split"].nunique() for column in ("patient_id", "content_sha256")]
+    patients, copies = (set(splits.index[splits > 1]) for splits in torn)
+    sizes = mine["split"].value_counts().sort_index()
+    counts = ", ".join(f"{split} ({size:,} films)" for split, size in sizes.items())
     return (
-        f"Of the audited patients {people:,} have films in another split of the dataset {name}, too, and "
-        f"{int(copies.sum()):,} audited films are pixel for pixel in another split. Near copies are found by raydino "
-        "curate."
+        f"In the dataset {name} the audited films stand in the split {counts}. Of their patients "
+        f"{len(set(mine['patient_id']) & patients):,} stand in more than one split, and of the films "
+        f"{int(mine['content_sha256'].isin(copies).sum()):,} pixel for pixel. Near copies are found by raydino curate."
     )

@@ -85,7 +85,7 @@ def test_one_patient_less_changes_the_groups_that_held_the_patient(old: pd.DataF
     new = changed(old, 1.0)
     man = new.loc[(new["sex"] == "M") & (new["target"] == 1) & (new["label"] == "Nodule"), "patient_id"].iloc[0]
     before, after = (
-        compared(old, one).figures.query("axis == 'sex'").set_index(["stratum", "label", "metric"])
+        compared(old, one).figures.query("axis == 'sex'").set_index(["stratum", "label", "metric"]).sort_index()
         for one in (new, new[new["patient_id"] != man])
     )
     fewer = before["n_patients_new"] - after["n_patients_new"]

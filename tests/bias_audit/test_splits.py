@@ -41,15 +41,17 @@ def test_counts_of_a_split_add_up_over_each_axis() -> None:
 def test_patients_and_pixels_in_two_splits_are_told() -> None:
     clean = leaks_between_splits(films(), pd.Index(["e", "f"]), "d")
     assert clean is not None
-    assert "audited patients 0 have films" in clean
-    assert "0 audited films" in clean
+    assert "in the split test (2 films)" in clean
+    assert "patients 0 stand in more than one split, and of the films 0 pixel" in clean
     torn = films()
     torn.loc["f", "content_sha256"] = "y"
     torn.loc["d", "patient_id"] = "4"
     told = leaks_between_splits(torn, pd.Index(["e", "f"]), "d")
     assert told is not None
-    assert "audited patients 1 have films" in told
-    assert "1 audited films" in told
+    assert "patients 1 stand in more than one split, and of the films 1 pixel" in told
+    mixed = leaks_between_splits(films(), pd.Index(["a", "e", "f", "g"]), "d")
+    assert mixed is not None
+    assert "test (2 films), train (1 films)" in mixed
     assert leaks_between_splits(films().assign(split=None), pd.Index(["e"]), "d") is None
 
 
