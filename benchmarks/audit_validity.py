@@ -14,7 +14,7 @@ Measured:
   detectable (power 80 %) beside it; and audits that flag a stratum that shares no patient with it
 - verdicts: how often a true gap of the margin or more is called equivalent, and no gap different or equivalent
 
-The truth is computed, not estimated from the cohort: scores of one million films with and without the shift,
+Two tables compared: benchmarks/audit_changes_validity.py. The truth is computed, not estimated from the cohort: scores of one million films with and without the shift,
 mixed as a stratum mixes them. The last line is one JSON object.
 """
 
