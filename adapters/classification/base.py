@@ -23,6 +23,7 @@ from adapters.batches import FilmFeatures
 from adapters.calibration import Method, calibrate, read_calibration
 from adapters.classification.evaluation import evaluation_of
 from adapters.classification.losses import BCE, Loss
+from adapters.descent import without_negligible_gradients
 from adapters.metrics import one_class_reason
 from adapters.targets import chosen_labels, label_targets
 from adapters.thresholds import OperatingPoint, Youden, operating_point
@@ -104,7 +105,7 @@ class ClassificationAdapter(Adapter):
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
         """The recipe's loss, or cross-entropy where it names none, summed over a film's known labels."""
         loss = self.config.recipe.loss if isinstance(self.config.recipe, ClassificationRecipe) else BCE()
-        return loss(self.logits_BHL(output), target, self.prevalence)
+        return loss(without_negligible_gradients(self.logits_BHL(output)), target, self.prevalence)
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
         """Calibration of each label, then the operating point of each whose probability is shown to separate."""
