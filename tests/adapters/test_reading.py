@@ -46,9 +46,7 @@ def ingested(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[D
     out = tmp_path_factory.mktemp("ingested")
     ingest(archive, out / "dataset", IngestOptions(recipe=RECIPE, crosswalk=out / "crosswalk.csv"))
     dataset = Dataset.open(out / "dataset")
-    films = set(
-        dataset.accepted["sample_id"]
-    )  # the archive holds broken files too, and ids are in another order each time
+    films = set(dataset.accepted["sample_id"])  # the archive holds broken files too, and ids are in another order each time
     with (out / "crosswalk.csv").open() as file:
         path_of = {row["sample_id"]: archive / row["path"] for row in csv.DictReader(file) if row["sample_id"] in films}
     return dataset, path_of
