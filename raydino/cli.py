@@ -44,7 +44,7 @@ COMMANDS = Registry(
 )
 _ORDER = (
     *("demo", "synth", "ingest", "pretrain", "import-weights", "export", "embed", "curate"),
-    *("adapt", "read", "audit", "inspect", "compare", "show", "doctor"),
+    *("adapt", "read", "serve", "audit", "inspect", "compare", "show", "doctor"),
 )
 
 

@@ -25,6 +25,11 @@ DRAFT_REPORT = Code("DRAFT_REPORT", PRIVATE, "Draft report by a model, not verif
 CONTRADICTION = Code("CONTRADICTION", PRIVATE, "Sentence of the draft against a finding")
 NOTICE = Code("NOTICE", PRIVATE, "Notice")
 NO_UNITS = Code("1", "UCUM", "no units")
+AREA = Code("42798000", "SCT", "Area")
+SQUARE_MM = Code("mm2", "UCUM", "square millimeter")
+SHARE = Code("SHARE", PRIVATE, "Share of the film's area")
+
+RATIO = Code("{ratio}", "UCUM", "ratio")
 
 _STRUCTURES = {
     "lung": Code("39607008", "SCT", "Lung"),
@@ -54,7 +59,7 @@ _UNITS = {
     "years": Code("a", "UCUM", "year"),
     "mm": Code("mm", "UCUM", "mm"),
     "cm": Code("cm", "UCUM", "cm"),
-    "ratio": Code("{ratio}", "UCUM", "ratio"),
+    "ratio": RATIO,
     "percent": Code("%", "UCUM", "Percent"),
 }
 _LONGEST_VALUE, _LONGEST_MEANING = 16, 64  # characters of SH and LO

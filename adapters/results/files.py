@@ -1,7 +1,7 @@
-"""A reading on disk: ``ID.json``, ``ID.seg.dcm`` (where there are masks) and ``ID.sr.dcm``.
+"""A reading on disk: ``ID.json``, ``ID.seg.dcm`` (where there are masks), ``ID.sr.dcm`` and ``ID.pdf.dcm``.
 
 ``ID`` is 16 hex digits that follow from the film's SOP Instance UID and the model, so the same film read again by the
-same model gives the same three files. The JSON is written last: where it is, the others are whole.
+same model gives the same files. The JSON is written last: where it is, the others are whole.
 
 The JSON, schema ``raydino.reading`` version 1::
 
@@ -14,7 +14,8 @@ The JSON, schema ``raydino.reading`` version 1::
     structures          by structure: code, share (0..1, of the film's area), segment (its number in the DICOM SEG)
     measurements        by name: value, unit (UCUM)
     draft               text, verified (false), contradictions: [sentence, label, reason]; or null
-    files               segmentation and report: the names of the DICOM files; segmentation is null without masks
+    files               segmentation, report and document: the names of the DICOM files; segmentation is null without
+                        masks
 
 A code is {value, scheme, meaning}. The two UIDs are the archive's own: who holds them can find the patient there.
 """
@@ -32,6 +33,7 @@ from pydicom.sr.coding import Code
 
 from adapters.reading import Finding, Reading
 from adapters.results.codes import finding_code, structure_code, unit_code
+from adapters.results.document import document
 from adapters.results.frame import NOTICE
 from adapters.results.model import Model
 from adapters.results.segmentation import segmentation
@@ -39,6 +41,8 @@ from adapters.results.structured_report import structured_report
 from raydino.artifacts.header import write_json
 from raydino.data.film_source import FilmSource
 from raydino.errors import UserError
+
+SUFFIXES = {"segmentation": "seg", "report": "sr", "document": "pdf"}
 
 
 def write_results(out: Path, reading: Reading, source: FilmSource, model: Model) -> Path:
@@ -51,10 +55,11 @@ def write_results(out: Path, reading: Reading, source: FilmSource, model: Model)
     try:
         if reading.masks:
             made["segmentation"] = segmentation(reading.masks, source, model)
-        made["report"] = structured_report(reading, source, model)
+        made["report"] = structured_report(reading, source, model, made["segmentation"])
+        made["document"] = document(reading, source, model)
     except (ValueError, TypeError, AttributeError) as error:  # its message may quote the header
         raise UserError(f"its header is unfit for results in DICOM ({type(error).__name__})") from None
-    files = {kind: f"{name}.{suffix}.dcm" for kind, suffix in (("segmentation", "seg"), ("report", "sr")) if made[kind]}
+    files = {kind: f"{name}.{suffix}.dcm" for kind, suffix in SUFFIXES.items() if made[kind]}
     for kind, file in files.items():
         _save(made[kind], out / file)
     written = out / f"{name}.json"

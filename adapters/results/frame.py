@@ -14,6 +14,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from adapters.results.codes import PRIVATE
 from adapters.results.model import Model
 from raydino.data.film_source import FilmSource
 from raydino.errors import UserError
@@ -29,7 +30,7 @@ def require_highdicom() -> None:
 
 
 def frame(source: FilmSource, model: Model, what: str, number: int) -> dict[str, Any]:
-    """The arguments that highdicom's objects have in common; ``what`` is SEG or SR, ``number`` its series' number."""
+    """The arguments that highdicom's objects have in common; ``what`` is SEG, SR or PDF, ``number`` its series' number."""
     return {
         "series_instance_uid": model.uid(source.sop_instance_uid, f"{what} series"),
         "series_number": number,
@@ -64,9 +65,14 @@ def quietly() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def fix_dates(made: Dataset, source: FilmSource) -> None:
-    """In place: the film's date and time wherever the library put those of now."""
+def finish(made: Dataset, source: FilmSource) -> None:
+    """In place: the film's date and time wherever the library put those of now, and whose the private codes are."""
     made.InstanceCreationDate, made.InstanceCreationTime = source.date, source.time
     for equipment in made.get("ContributingEquipmentSequence", []):
         if "ContributionDateTime" in equipment:
             del equipment.ContributionDateTime
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = PRIVATE
+    scheme.CodingSchemeName = "raydino"
+    scheme.CodingSchemeResponsibleOrganization = MANUFACTURER
+    made.CodingSchemeIdentificationSequence = [scheme]

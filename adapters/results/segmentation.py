@@ -13,7 +13,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.sr.codedict import codes
 
 from adapters.results.codes import ANATOMICAL_STRUCTURE, structure_code
-from adapters.results.frame import NOTICE, fix_dates, frame, quietly
+from adapters.results.frame import NOTICE, finish, frame, quietly
 from adapters.results.model import Author, Model
 from raydino.data.film_source import FilmSource
 
@@ -31,7 +31,10 @@ def segmentation(masks: dict[str, npt.NDArray[np.bool_]], source: FilmSource, mo
 
 
 def _object(masks: dict[str, npt.NDArray[np.bool_]], source: FilmSource, model: Model) -> Segmentation:
-    stored = np.stack([source.mask(mask) for mask in masks.values()], axis=-1)[None]
+    planes = np.stack([source.mask(mask) for mask in masks.values()])
+    stored = np.moveaxis(planes.view(np.uint8), 0, -1)[
+        None
+    ]  # a view: highdicom sums along the last axis, which is fast over planes
     spacing = source.spacing_mm
     made = Segmentation(
         source_images=[source.header],
@@ -50,7 +53,7 @@ def _object(masks: dict[str, npt.NDArray[np.bool_]], source: FilmSource, model: 
     organization = model.uid(source.sop_instance_uid, "SEG dimensions")
     for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
         item.DimensionOrganizationUID = organization
-    fix_dates(made, source)
+    finish(made, source)
     return made
 
 
@@ -62,9 +65,14 @@ def _segment(number: int, structure: str, source: FilmSource, model: Model) -> S
         segmented_property_type=structure_code(structure),
         algorithm_type="AUTOMATIC",
         algorithm_identification=_algorithm(model.author("segmentation", structure), model),
-        tracking_uid=model.uid(source.sop_instance_uid, f"segment {structure}"),
+        tracking_uid=tracking_uid(structure, source, model),
         tracking_id=structure,
     )
+
+
+def tracking_uid(structure: str, source: FilmSource, model: Model) -> str:
+    """Of a segment, by which other objects speak of it."""
+    return model.uid(source.sop_instance_uid, f"segment {structure}")
 
 
 def _algorithm(author: Author, model: Model) -> hd.AlgorithmIdentificationSequence:

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import VR, validate_value
 
 from raydino.data.one_film import OneFilm
+from raydino.dicom.deidentify import told_age
 from raydino.dicom.header import read_film_header, text
 from raydino.dicom.orientation import turn_to_standard
 from raydino.dicom.pixels import Geometry
@@ -34,6 +35,16 @@ _UNDATED, _MIDNIGHT = "19000101", "000000"  # where the film tells no day: an ob
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Of whom and how the film was taken, in a dataset's words (``artifacts.dataset``), as its ingest tells it."""
+
+    sex: str  # F, M, O or UNKNOWN
+    age_years: float | None  # 90 is 90 or more
+    view: str  # PA, AP, LATERAL or UNKNOWN
+    manufacturer: str  # a known maker or OTHER; "" where the file does not tell it
+
+
+@dataclass(frozen=True)
 class FilmSource:
     """``header`` holds what results inherit, in Unicode and with values that the standard allows, and no pixels.
 
@@ -48,6 +59,7 @@ class FilmSource:
     orientation: tuple[str, ...]  # PatientOrientation, empty where the file does not tell it
     date: str
     time: str
+    groups: Groups
 
     @property
     def sop_instance_uid(self) -> str:
@@ -57,6 +69,10 @@ class FilmSource:
     def mask(self, film_mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """A mask of the film's size on the stored image's grid [rows, cols]."""
         return self.geometry.mask_in_source(film_mask, self.rows, self.cols)
+
+    def film_mask(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """The way back: a mask on the stored image's grid at the film's size, turned as the film is."""
+        return self.geometry.resize_mask(mask)
 
 
 def source_of_film(source: str | Path | bytes, film: OneFilm) -> FilmSource:
@@ -88,7 +104,9 @@ def source_of_film(source: str | Path | bytes, film: OneFilm) -> FilmSource:
     is_oriented = len(header.orientation) == 2 and all(_DIRECTION.fullmatch(value) for value in header.orientation)
     geometry = Geometry(turn_to_standard(header.orientation), *film.pixels.shape)
     sizes = (int(header.rows or 0), int(header.cols or 0))
-    return FilmSource(kept, geometry, *sizes, header.spacing_mm, header.orientation if is_oriented else (), date, time)
+    orientation = header.orientation if is_oriented else ()
+    groups = Groups(header.sex, told_age(header.age_years), header.view, header.manufacturer)
+    return FilmSource(kept, geometry, *sizes, header.spacing_mm, orientation, date, time, groups)
 
 
 def _referred(dataset: Dataset, keyword: str, where: str) -> str:

@@ -43,7 +43,20 @@ def film_of_dicom(source: str | Path | bytes, pixels: Mapping[str, Any], screeni
     Raises UserError where ingest would have rejected the file, and where this version of raydino does not make films by
     that recipe. An empty recipe, of an encoder from elsewhere, is taken as our own.
     """
-    recipe = _recipe_of(pixels)
+    return _made(source, _recipe_of(pixels), screening or Screening())
+
+
+def film_to_show(source: str | Path | bytes, shorter_side: int, pixels: Mapping[str, Any]) -> OneFilm:
+    """The film as a person looks at it: uint16, its shorter side at most ``shorter_side`` pixels.
+
+    Screened as ``film_of_dicom`` does it by ``pixels``, also for the size of the source, of which larger films would
+    ask more. Raises UserError as it does.
+    """
+    smallest = Work(_recipe_of(pixels)).smallest_side
+    return _made(source, PixelRecipe(shorter_side, bits=16), Screening(smallest_side=smallest))
+
+
+def _made(source: str | Path | bytes, recipe: PixelRecipe, screening: Screening) -> OneFilm:
     if isinstance(source, bytes):
         image, where = SourceImage("film", content=source), "the file's content"
     elif Path(source).is_file():
@@ -52,7 +65,7 @@ def film_of_dicom(source: str | Path | bytes, pixels: Mapping[str, Any], screeni
         raise UserError("no such file", where=source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's quote header values
-        reading = read_film(Work(recipe, screening=screening or Screening(), identify=False), image)
+        reading = read_film(Work(recipe, screening=screening, identify=False), image)
     if reading.film is None:
         detail = f" ({reading.detail})" if reading.detail else ""
         raise UserError(f"ingest would not take it: {REASONS[str(reading.reason)]}{detail}", where=where)

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from raydino import __version__
-from raydino.dicom.pool import Worker, WorkerFailed
 from raydino.errors import UserError
+from raydino.processes import Worker, WorkerFailed
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -12,9 +12,9 @@ from typing import Protocol
 from raydino.dicom.assemble import Sidecars, entry_of
 from raydino.dicom.film import SOURCE_GONE, Reading, Work, read_film
 from raydino.dicom.journal import Listed, stamp_of
-from raydino.dicom.pool import WorkerFailed
 from raydino.dicom.workplace import Workplace
 from raydino.errors import UserError
+from raydino.processes import WorkerFailed
 from raydino.readers.base import Reader, SourceImage
 from raydino.tracking import progress_bar
 

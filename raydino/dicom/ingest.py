@@ -28,13 +28,13 @@ from raydino.dicom.deidentify import Pseudonyms, new_key, read_key, write_privat
 from raydino.dicom.film import Work, prepare_worker
 from raydino.dicom.journal import Journal
 from raydino.dicom.pixels import PixelRecipe
-from raydino.dicom.pool import process_map
 from raydino.dicom.screen import READING, Screening
 from raydino.dicom.splits import FRACTIONS
 from raydino.dicom.store import store
 from raydino.dicom.summary import Summary, summarise
 from raydino.dicom.workplace import Workplace, disk_errors, path_beside
 from raydino.errors import UserError
+from raydino.processes import process_map
 from raydino.readers.base import Reader, ReaderOptions, Uncertain, cohort_of, open_reader
 from raydino.readers.film_table import FilmTable
 from raydino.readers.mask_source import MaskSource, open_masks

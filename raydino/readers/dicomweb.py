@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any, BinaryIO
@@ -22,9 +22,9 @@ from raydino.readers.pacs_query import PacsQuery, is_uid, parse_query
 from raydino.readers.web_request import LOGIN_VARIABLE, TOKEN_VARIABLE, Answer, get
 
 PAGE = 500  # results asked for at a time
-_JSON = "application/dicom+json"
-_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-_STUDY, _SERIES, _INSTANCE, _MODALITY = "0020000D", "0020000E", "00080018", "00080060"
+JSON = "application/dicom+json"
+STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+STUDY, SERIES, INSTANCE, MODALITY = "0020000D", "0020000E", "00080018", "00080060"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class WadoInstance:
     url: str
 
     def __call__(self) -> BinaryIO:
-        return io.BytesIO(dicom_part(get(self.url, _STORED)))
+        return io.BytesIO(dicom_part(get(self.url, STORED)))
 
 
 class DicomWeb:
@@ -82,7 +82,7 @@ class DicomWeb:
         studies: set[str] = set()
         try:
             for search in self._query.searches():
-                studies.update(item[_STUDY] for item in _pages(f"{self._root}/studies", search, (_STUDY,)))
+                studies.update(item[STUDY] for item in pages(f"{self._root}/studies", search, (STUDY,)))
         except FileNotFoundError as error:
             why = f"{error.strerror}: is this the DICOMweb root? it often ends in /dicom-web"
             raise UserError(why, where=self._root) from None
@@ -93,8 +93,8 @@ class DicomWeb:
     def _instances(self, study: str) -> set[tuple[str, str]]:
         """(series, instance) of every object of a wanted modality."""
         url = f"{self._root}/studies/{study}/instances"
-        items = _pages(url, [], (_INSTANCE, _SERIES))
-        return {(item[_SERIES], item[_INSTANCE]) for item in items if self._query.wants(item[_MODALITY])}
+        items = pages(url, [], (INSTANCE, SERIES))
+        return {(item[SERIES], item[INSTANCE]) for item in items if self._query.wants(item[MODALITY])}
 
 
 def parse_address(source: str) -> tuple[str, PacsQuery]:
@@ -127,8 +127,14 @@ def dicom_part(answer: Answer) -> bytes:
     return answer.content[start:end]
 
 
-def _pages(url: str, search: list[tuple[str, str]], keys: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Results of a search whose first of ``keys`` is new; all of ``keys`` are UIDs.
+def pages(
+    url: str,
+    search: list[tuple[str, str]],
+    keys: Sequence[str],
+    others: Sequence[str] = (MODALITY,),
+    ask: Callable[..., Answer] = get,
+) -> Iterator[dict[str, str]]:
+    """Results of a search whose first of ``keys`` is new; all of ``keys`` are UIDs, ``others`` may be empty.
 
     It ends with a page that brings nothing new: servers may send fewer than asked for, more, or
     the first page again. Raises OSError.
@@ -137,10 +143,10 @@ def _pages(url: str, search: list[tuple[str, str]], keys: Sequence[str]) -> Iter
     offset = 0
     while True:
         paging = [("limit", str(PAGE)), ("offset", str(offset))]
-        items = _json_items(get(url, _JSON, [*search, *paging]))
+        items = _json_items(ask(url, JSON, [*search, *paging]))
         before = len(seen)
         for item in items:
-            values = {key: _value(item, key) for key in (*keys, _MODALITY)}
+            values = {key: _value(item, key) for key in (*keys, *others)}
             if all(is_uid(values[key]) for key in keys) and values[keys[0]] not in seen:
                 seen.add(values[keys[0]])
                 yield values
@@ -161,12 +167,12 @@ def _json_items(answer: Answer) -> list[Any]:
 
 
 def _value(item: Any, tag: str) -> str:
-    """The first value of an attribute, ``""`` where there is none."""
+    """The first value of an attribute, a number in its digits, ``""`` where there is none."""
     try:
         value = item[tag]["Value"][0]
     except (KeyError, IndexError, TypeError):
         return ""
-    return value if isinstance(value, str) else ""
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def _gone(error: OSError, root: str) -> UserError:

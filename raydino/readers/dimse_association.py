@@ -15,7 +15,8 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
+from pydicom.uid import UID
+from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 
 from raydino.readers.base import SourceGone
@@ -42,8 +43,13 @@ TRANSFER_SYNTAXES = (
     "1.2.840.10008.1.2.5",  # RLE
 )
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 50.0
+_STORAGE = tuple(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
 _PENDING = (0xFF00, 0xFF01)
 _PERMANENT = 1  # result of an A-ASSOCIATE-RJ
+
+
+class NotOffered(SourceGone):
+    """The PACS serves, but not what was asked for."""
 
 
 def quote_no_answers() -> None:
@@ -64,7 +70,7 @@ def entity(name: str) -> AE:
 
 @contextmanager
 def associated(peer: Peer, needed: str, handlers: Sequence[Any] = (), **proposal: Any) -> Iterator[Association]:
-    """An association in which the PACS accepts the SOP class ``needed``. Raises Transient or SourceGone."""
+    """An association in which the PACS accepts the SOP class ``needed``. Raises Transient, NotOffered or SourceGone."""
     ae = entity(peer.own_aet)
     association = ae.associate(
         peer.host,
@@ -79,7 +85,7 @@ def associated(peer: Peer, needed: str, handlers: Sequence[Any] = (), **proposal
             raise _rejection(association, peer)
         answered = association.is_established or association.rejected_contexts
         if answered and not any(context.abstract_syntax == needed for context in association.accepted_contexts):
-            raise SourceGone(_not_offered(needed))
+            raise NotOffered(_not_offered(needed))
         if not association.is_established:
             raise Transient(SourceGone("the PACS cannot be reached, or breaks off"))
         yield association
@@ -104,6 +110,8 @@ def _rejection(association: Association, peer: Peer) -> Exception:
 
 
 def _not_offered(sop_class: str) -> str:
+    if sop_class in _STORAGE:
+        return f"the PACS does not take objects of the class {UID(sop_class).name}"
     if sop_class.endswith(".3"):
         return "the PACS does not offer C-GET; register us there and add ?retrieve=move&port=11113"
     return f"the PACS does not offer {'C-MOVE' if sop_class.endswith('.2') else 'C-FIND'} of studies"

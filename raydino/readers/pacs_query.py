@@ -66,4 +66,4 @@ def parse_query(text: str, where: str, settings: Sequence[str] = ()) -> tuple[Pa
 
 def is_uid(value: object) -> bool:
     """Whether a server's answer is a UID, and so may stand in a path."""
-    return isinstance(value, str) and re.fullmatch(r"[0-9.]{1,64}", value) is not None
+    return isinstance(value, str) and re.fullmatch(r"[0-9][0-9.]{0,63}", value) is not None

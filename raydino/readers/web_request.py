@@ -1,8 +1,8 @@
-"""One GET to a DICOMweb server: login from the environment, time limits, patience, a bound on the answer.
+"""One request to a DICOMweb server: login from the environment, time limits, patience, a bound on the answer.
 
 ``requests`` and not dicomweb-client: the client asks for no stored transfer syntax (``*``), parses what
 it gets instead of handing on the bytes, and does not try again when a connection breaks.
-Neighbour: ``dicomweb``.
+Neighbours: ``dicomweb``, and in the reading room ``pacs``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from raydino.readers.base import LARGEST_FILE_BYTES, SourceGone
 from raydino.readers.patience import Transient, patiently
@@ -26,6 +27,7 @@ LOGIN_VARIABLE = "RAYDINO_DICOMWEB_LOGIN"  # name:password, for HTTP basic authe
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 30.0
 _CHUNK_BYTES = 2**20
 _BUSY = (408, 425, 429, 502, 503, 504)
+REFUSALS = (400, 405, 406, 409, 411, 413, 415, 422, 501)  # of what was sent (PS3.18 10.5.3, RFC 9110)
 _SAME_FAULT_SECONDS = 5.0  # patience with an internal error (500): mostly it is of one object
 
 
@@ -35,11 +37,50 @@ class Answer:
 
     media_type: str
     content: bytes
+    status: int = 200
 
 
-def get(url: str, accept: str, parameters: Iterable[tuple[str, str]] = ()) -> Answer:
+Parameters = Iterable[tuple[str, str]]
+Given = TypeVar("Given")
+
+
+def get(url: str, accept: str, parameters: Parameters = ()) -> Answer:
     """What the server answers. Raises SourceGone where it serves nobody, OSError where it does not give this."""
-    return patiently(partial(_attempt, url, accept, tuple(parameters)))
+    return patiently(partial(_attempt, "GET", url, {"Accept": accept}, tuple(parameters)))
+
+
+def get_once(url: str, accept: str, parameters: Parameters = ()) -> Answer:
+    """As ``get``, for callers with a patience of their own."""
+    return _at_once(partial(_attempt, "GET", url, {"Accept": accept}, tuple(parameters)))
+
+
+def post_once(url: str, accept: str, media_type: str, content: bytes) -> Answer:
+    """Send ``content``, once. An answer of ``REFUSALS`` comes back too: STOW-RS tells in it what it refuses."""
+    headers = {"Accept": accept, "Content-Type": media_type}
+    return _at_once(partial(_attempt, "POST", url, headers, content=content, telling=REFUSALS))
+
+
+def stream(url: str, headers: Mapping[str, str], parameters: Parameters = ()) -> requests.Response:
+    """The answer with its body still to be read, whatever its status; redirects are not followed.
+
+    Raises SourceGone where there is none. The caller closes it.
+    """
+    return _at_once(partial(_opened, url, dict(headers), tuple(parameters)))
+
+
+def _opened(url: str, headers: dict[str, str], parameters: tuple[tuple[str, str], ...]) -> requests.Response:
+    limits = (_CONNECT_SECONDS, _SILENCE_SECONDS)
+    with _faults_in_words():
+        return _session().get(
+            url, params=parameters, headers=headers, timeout=limits, stream=True, allow_redirects=False
+        )
+
+
+def _at_once(attempt: Callable[[], Given]) -> Given:
+    try:
+        return attempt()
+    except Transient as failure:
+        raise failure.lasting from None
 
 
 def _log_in(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -67,15 +108,34 @@ def _session() -> requests.Session:
     return session
 
 
-def _attempt(url: str, accept: str, parameters: tuple[tuple[str, str], ...]) -> Answer:
+def _attempt(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    parameters: tuple[tuple[str, str], ...] = (),
+    content: bytes | None = None,
+    telling: Sequence[int] = (),
+) -> Answer:
+    """``telling``: statuses of failures whose body is wanted."""
+    limits = (_CONNECT_SECONDS, _SILENCE_SECONDS)
+    with (
+        _faults_in_words(),
+        _session().request(
+            method, url, params=parameters, headers=headers, data=content, timeout=limits, stream=True
+        ) as response,
+    ):
+        if response.status_code not in telling:
+            _require_success(response)
+        return Answer(response.headers.get("Content-Type", ""), _bounded(response), response.status_code)
+
+
+@contextmanager
+def _faults_in_words() -> Iterator[None]:
+    """What goes wrong with a connection. Raises Transient or SourceGone."""
     import requests
 
-    headers = {"Accept": accept}
-    limits = (_CONNECT_SECONDS, _SILENCE_SECONDS)
     try:
-        with _session().get(url, params=parameters, headers=headers, timeout=limits, stream=True) as response:
-            _require_success(response)
-            return Answer(response.headers.get("Content-Type", ""), _bounded(response))
+        yield
     except requests.exceptions.SSLError:
         why = "TLS fails: is it https, and its certificate's authority known? (a file in REQUESTS_CA_BUNDLE)"
         raise SourceGone(why) from None

@@ -7,25 +7,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from adapters.base import Adapter
-from adapters.bundle import load_adapter, write_bundle
+from adapters.bundle import load_adapter
 from adapters.predict import predict
 from adapters.reading import Reader
-from adapters.registry import ADAPTERS
 from adapters.report.base import ReportAdapter
-from raydino.artifacts.adapter import ADAPTER
 from raydino.artifacts.dataset import Dataset
-from raydino.artifacts.encoder import EncoderCard
 from raydino.artifacts.header import creating
 from raydino.artifacts.predictions import PREDICTIONS, Predictions
-from raydino.config import parse_config
 from raydino.dicom.ingest import IngestOptions, ingest
 from raydino.dicom.pixels import PixelRecipe
-from raydino.encoder import Encoder, EncoderOutput, save_encoder
+from raydino.encoder import Encoder, EncoderOutput
 from raydino.errors import UserError
-from raydino.nn.vit import VisionTransformer, ViTConfig
 from raydino.phantom.archive import write_archive
 from raydino.testing.tiny import tiny_encoder
 
@@ -46,64 +39,10 @@ def ingested(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[D
     out = tmp_path_factory.mktemp("ingested")
     ingest(archive, out / "dataset", IngestOptions(recipe=RECIPE, crosswalk=out / "crosswalk.csv"))
     dataset = Dataset.open(out / "dataset")
-    films = set(dataset.accepted["sample_id"])  # the archive holds broken files too, and ids are in another order each time
+    films = set(dataset.accepted["sample_id"])  # the archive holds broken files too, in another place each time
     with (out / "crosswalk.csv").open() as file:
         path_of = {row["sample_id"]: archive / row["path"] for row in csv.DictReader(file) if row["sample_id"] in films}
     return dataset, path_of
-
-
-@pytest.fixture(scope="module")
-def reading_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random encoder of films made by ``RECIPE``."""
-    path = tmp_path_factory.mktemp("reading") / "encoder"
-    config = ViTConfig(image_size=32, patch_size=8, embed_dim=32, depth=2, n_heads=2, n_registers=1)
-    vit = VisionTransformer(config).initialise(torch.Generator().manual_seed(3))
-    card = EncoderCard(vit=config.resolved(), pixels=RECIPE.resolved(), mean=0.4, std=0.25, steps=0)
-    save_encoder(path, vit, card, inputs={})
-    return path
-
-
-def bundle(path: Path, values: dict[str, Any], encoder: Encoder, dataset: Dataset, **recipe: Any) -> Path:
-    """An adapter with weights at random, as what it says need not be right here."""
-    values = values | {"recipe": {**values["recipe"], **recipe}}
-    cls: type[Adapter] = ADAPTERS.get(str(values["kind"]))
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        adapter = cls.begin(parse_config(values, cls.config_model, where="test"), encoder.spec, dataset)
-        for name, weight in adapter.named_parameters():
-            if not name.startswith("language_model"):
-                torch.nn.init.normal_(weight, std=0.5 if values["kind"] == "segmentation_conv" else 0.05)
-    adapter.keep(0)
-    if adapter.task == "classification":
-        adapter.thresholds = dict.fromkeys(adapter.labels, 0.5) | {adapter.labels[-1]: None}
-        adapter.calibration = {adapter.labels[0]: {"kind": "sigmoid", "slope": 2.0, "offset": 0.3}}
-    elif adapter.task == "segmentation":
-        adapter.thresholds = dict.fromkeys(adapter.labels, 0.5)
-    with creating(path, ADAPTER, config=adapter.config.resolved()) as directory:
-        write_bundle(directory, adapter, {})
-    return path
-
-
-@pytest.fixture
-def bundles(
-    reading_encoder: Path,
-    dataset: Dataset,
-    classification_values: dict[str, Any],
-    segmentation_values: dict[str, Any],
-    report_values: dict[str, Any],
-    tmp_path: Path,
-) -> dict[str, Path]:
-    """One adapter of each task; the findings' reads another block than the others."""
-    encoder = Encoder.load(reading_encoder)
-    kept = {key: classification_values["recipe"][key] for key in ("seed", "views", "readout", "l2", *LEARNT)}
-    regression = {"columns": ["age_years"], "loss": "huber"} | kept
-    measured = {"kind": "regression_linear", "recipe": regression, "runtime": {"device": "cpu"}}
-    return {
-        "classification": bundle(tmp_path / "findings", classification_values, encoder, dataset, blocks=[-2]),
-        "segmentation": bundle(tmp_path / "masks", segmentation_values, encoder, dataset),
-        "regression": bundle(tmp_path / "age", measured, encoder, dataset),
-        "report": bundle(tmp_path / "report", report_values, encoder, dataset),
-    }
 
 
 def predicted(path: Path, encoder: Encoder, dataset: Dataset, split: str, out: Path) -> Predictions:

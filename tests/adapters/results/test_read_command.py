@@ -8,6 +8,7 @@ import pytest
 import torch
 from highdicom.seg import segread
 from highdicom.sr import srread
+from pydicom import dcmread
 
 from adapters.bundle import write_bundle
 from adapters.read_command import read
@@ -70,7 +71,7 @@ def test_films_become_files_and_a_bad_one_is_one_line(
     assert "2 of 5 films read. Research use only" in told.out
     assert not any(word in told.out + told.err for word in ("Plant", "PLANTED", "2.25."))
     files = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert len(files) == 6
+    assert len(files) == 8
     for path in out.glob("*.json"):
         record = json.loads(path.read_text())
         assert (record["schema"], record["version"]) == ("raydino.reading", 1)
@@ -80,6 +81,7 @@ def test_films_become_files_and_a_bad_one_is_one_line(
         read_back = segread(out / record["files"]["segmentation"])
         assert (read_back.Rows, read_back.Columns, read_back.number_of_segments) == (96, 160, 2)
         groups = srread(out / record["files"]["report"]).content.get_image_measurement_groups()
+        assert dcmread(out / record["files"]["document"]).EncapsulatedDocument.startswith(b"%PDF")
         assert len(groups) == len(record["findings"]) == 4
         for group, finding in zip(groups, record["findings"].values(), strict=True):
             assert group.get_measurements()[0].value == pytest.approx(finding["probability"])

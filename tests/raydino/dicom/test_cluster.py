@@ -21,8 +21,8 @@ from raydino.dicom import cluster
 from raydino.dicom.cluster import cluster_map, require_address
 from raydino.dicom.ingest import IngestOptions, ingest
 from raydino.dicom.pixels import PixelRecipe
-from raydino.dicom.pool import WorkerFailed
 from raydino.errors import UserError
+from raydino.processes import WorkerFailed
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raydino.dicom.pool import WorkerFailed, process_map
+from raydino.processes import WorkerFailed, process_map
 
 
 @pytest.mark.parametrize("workers", [1, 3])

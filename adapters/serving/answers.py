@@ -1,0 +1,120 @@
+"""The shapes of the service's answers, as its OpenAPI document says them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from adapters.serving.queue import Delivery, Job, State
+
+
+class Fault(BaseModel):
+    """What was wrong, in one line."""
+
+    detail: str
+
+
+class JobAnswer(BaseModel):
+    """One received file. ``url`` is where its results are, or will be."""
+
+    id: str
+    state: State
+    reason: str | None
+    received: str
+    delivery: Delivery
+    url: str
+
+    @classmethod
+    def of(cls, job: Job) -> JobAnswer:
+        """Without what only the service needs to know."""
+        return cls(
+            id=job.id,
+            state=job.state,
+            reason=job.reason,
+            received=job.received,
+            delivery=job.delivery,
+            url=f"/results/{job.id}",
+        )
+
+
+class JobsAnswer(BaseModel):
+    """Jobs in the order of the files, or newest first."""
+
+    jobs: list[JobAnswer]
+
+
+class FilmAnswer(BaseModel):
+    """Where the film's pixels are: ``rows`` × ``cols`` words of 16 bits, little endian."""
+
+    url: str
+    rows: int
+    cols: int
+    bits: int = 16
+
+
+class MaskAnswer(BaseModel):
+    """A picture of the film's size, 255 where the structure is."""
+
+    structure: str
+    url: str
+
+
+class FilesAnswer(BaseModel):
+    """The results in DICOM, and the document as PDF."""
+
+    segmentation: str | None
+    report: str
+    document: str
+
+
+class PeerAnswer(BaseModel):
+    """How well the model does in one group of patients that this one belongs to, from the audit."""
+
+    axis: str
+    stratum: str
+    metric: str
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n_images: int | None
+    n_patients: int | None
+    n_positive: int | None
+    status: str
+    reason: str | None
+
+
+class ResultAnswer(JobAnswer):
+    """A job and, once it is read, what was found. ``reading`` is the JSON of adapters/results/files.py."""
+
+    reading: dict[str, Any] | None = None
+    film: FilmAnswer | None = None
+    masks: list[MaskAnswer] = []
+    attention: str | None = None
+    files: FilesAnswer | None = None
+    peers: dict[str, list[PeerAnswer]] = {}
+    similar: str | None = None
+    viewer: str | None = None
+
+
+class SimilarAnswer(BaseModel):
+    """A film that the encoder finds alike; ``similarity`` is the cosine of their CLS tokens."""
+
+    sample_id: str
+    similarity: float
+    labels: dict[str, int | None]
+    picture: str | None
+
+
+class SimilarFilmsAnswer(BaseModel):
+    """Most alike first."""
+
+    films: list[SimilarAnswer]
+
+
+class Health(BaseModel):
+    """``full``: no more files are taken now."""
+
+    status: str
+    waiting: int
+    notice: str
