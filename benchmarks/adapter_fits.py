@@ -5,9 +5,8 @@ encoder is a random ViT of the width and patches asked for, since weights change
 
 ``grid``: the whole grid (readouts x last blocks x learning rates) over each readout of it alone, on all blocks at one
 rate. Fits take turns, figures are medians over rounds; the bound is 1.3 times the slowest head. Features are random
-and memory-mapped, epochs fixed. ``--reading`` says how: ``kept`` (readouts in memory), ``anew`` (made of the tokens in
-every epoch, as where they are too large; the files are in the page cache), ``cold`` (the same, and pages of the files
-are dropped five times a second, as where features exceed memory: ask it with ``--clock wall``).
+and memory-mapped, epochs fixed. With ``--kept-bytes 0`` no readout is kept in memory: it is made of the tokens in every
+epoch, as where readouts are too large.
 
 ``memory``: a process of its own fits on memory-mapped features of growing N; counted is the peak of its anonymous
 memory (RssAnon) above what it had before, so that the file's pages in the cache do not count. ``rereading`` keeps no
@@ -22,17 +21,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import mmap
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +78,6 @@ class Films:
     features: Features
     spec: EncoderSpec
     targets: torch.Tensor
-    files: tuple[np.memmap, ...]
 
     @classmethod
     def write(cls, folder: Path, n: int, options: argparse.Namespace) -> None:
@@ -104,15 +99,7 @@ class Films:
         )
         spec = EncoderSpec("", options.dim, 12, 0, 16 * options.side, 16, {})
         targets = torch.from_numpy(np.random.default_rng(SEED).integers(0, 2, (n, len(LABELS)))).float()
-        return cls(Features([str(film) for film in range(n)], output, BLOCKS), spec, targets, tuple(tokens.values()))
-
-    def drop_pages(self, done: threading.Event) -> None:
-        """Five times a second, until ``done``: what has been read of the files leaves the memory."""
-        while not done.wait(0.2):
-            for file in self.files:
-                file._mmap.madvise(mmap.MADV_DONTNEED)
-                with open(file.filename, "rb") as opened:
-                    os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return cls(Features([str(film) for film in range(n)], output, BLOCKS), spec, targets)
 
     def fit(self, settings: AdapterConfig) -> None:
         """What ``adapters.fit`` does once it knows films and targets, up to the figures."""
@@ -126,23 +113,6 @@ class Films:
             splits.append(Split(CondensedFilms(films, adapter.condense), self.targets[chosen]))
         adapter.observe(splits[0].films, splits[0].targets)
         adapter.learn(*splits, torch.Generator().manual_seed(SEED))
-
-
-@contextmanager
-def reading(how: str, films: Films) -> Iterator[None]:
-    """Fits inside read features as ``--reading`` says."""
-    kept, done = adapters.batches.KEPT_BYTES, threading.Event()
-    adapters.batches.KEPT_BYTES = kept if how == "kept" else 0
-    dropping = threading.Thread(target=lambda: films.drop_pages(done))
-    if how == "cold":
-        dropping.start()
-    try:
-        yield
-    finally:
-        adapters.batches.KEPT_BYTES = kept
-        done.set()
-        if how == "cold":
-            dropping.join()
 
 
 class Bench:
@@ -188,9 +158,8 @@ def grid_against_heads(bench: Bench, folder: Path) -> dict[str, Any]:
     films = Films.open(folder, options)
     works = {kind: lambda kind=kind: films.fit(grid(options.epochs, (kind,), (4,), (1.0,))) for kind in READOUTS}
     works["grid"] = lambda: films.fit(grid(options.epochs, READOUTS, (1, 4), RATES))
-    with reading(options.reading, films):
-        films.fit(grid(1, ("cls",), (1,), (1.0,)))  # the first fit of a process loads more of torch
-        median = bench.medians(works)
+    films.fit(grid(1, ("cls",), (1,), (1.0,)))  # the first fit of a process loads more of torch
+    median = bench.medians(works)
     ratios = {f"grid_vs_{kind}": round(median["grid"] / median[kind], 2) for kind in READOUTS}
     slowest = max(READOUTS, key=lambda kind: median[kind])
     heads = len(READOUTS) * 2 * len(RATES)
@@ -229,7 +198,6 @@ def memory(bench: Bench, folder: Path) -> list[dict[str, Any]]:
 def peak_memory(options: argparse.Namespace) -> None:
     """Print by how many MiB this process's anonymous memory grows at most while it fits."""
 
-    adapters.batches.KEPT_BYTES = options.kept_bytes
     films = Films.open(options.memory_of, options)
     settings = config("classification_linear", 2, readout="grid_3", l2=[0.1, 1.0])
     films.features.output.cls[:4096].sum()  # threads and libraries are there now
@@ -247,10 +215,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="3")
     parser.add_argument("--threads", type=int, help="as torch chooses")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--reading", choices=("kept", "anew", "cold"), default="kept", help="of features, in grid")
     parser.add_argument("--only", choices=("cached", "grid", "memory"), help="one part")
     parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--kept-bytes", type=int, default=0, help=argparse.SUPPRESS)
+    kept = adapters.batches.KEPT_BYTES
+    parser.add_argument("--kept-bytes", type=int, default=kept, help=f"of readouts that stay in memory; {kept}")
     options = parser.parse_args()
     sizes = {"n": (300, 4000), "live_films": (60, 400), "dim": (96, 384), "side": (8, 14), "epochs": (5, 50)}
     for name, (quick, full) in (sizes | {"rounds": (1, 3)}).items():
@@ -263,6 +231,7 @@ def main() -> None:
     options = parse()
     if options.threads:
         torch.set_num_threads(options.threads)
+    adapters.batches.KEPT_BYTES = options.kept_bytes
     if options.memory_of:
         peak_memory(options)
         return
@@ -277,7 +246,7 @@ def main() -> None:
     result = {
         "benchmark": "adapters",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-        "config": {key: v for key, v in vars(options).items() if key not in ("memory_of", "kept_bytes")},
+        "config": {key: v for key, v in vars(options).items() if key != "memory_of"},
         "bound": {"grid_vs_slowest": BOUND},
         **parts,
     }
