@@ -23,7 +23,7 @@ from adapters.batches import FilmFeatures, Split
 from adapters.calibration import Method, calibrate, read_calibration
 from adapters.classification.evaluation import evaluation_of
 from adapters.classification.losses import BCE, Loss
-from adapters.descent import film_losses
+from adapters.descent import film_losses, without_negligible_gradients
 from adapters.groups import GroupedBy, Names, grouped, told
 from adapters.metrics import one_class_reason
 from adapters.objectives import AnyObjective, Mean, Objective
@@ -109,7 +109,7 @@ class ClassificationAdapter(Adapter):
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
         """[B, H, L] the recipe's loss, or cross-entropy where it names none; 0 of unknown labels."""
         loss = self.config.recipe.loss if isinstance(self.config.recipe, ClassificationRecipe) else BCE()
-        return loss(self.logits_BHL(output), target, self.prevalence)
+        return loss(without_negligible_gradients(self.logits_BHL(output)), target, self.prevalence)
 
     def grouped(self, dataset: Dataset, train: Split, val: Split) -> tuple[Split, Split]:
         asked = getattr(self.config.recipe, "objective", None)  # not every head weighs films
