@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,39 +29,6 @@ def fifty(dicom_films: list[Path], tmp_path: Path) -> list[Path]:
         made.append(tmp_path / "fifty" / f"{number:02}.dcm")
         film.save_as(made[-1])
     return made
-
-
-@pytest.fixture
-def start_serving(
-    reading_encoder: Path, bundles: dict[str, Path]
-) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], int]]]:
-    """``start(folder, *options)``: the process when it serves, and the port of its SCP."""
-    running = []
-
-    def start(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], int]:
-        adapters = [word for path in bundles.values() for word in ("--adapter", str(path))]
-        command = ["serve", "--encoder", str(reading_encoder), *adapters, "--folder", str(folder), "--device", "cpu"]
-        path = folder.parent / f"{folder.name}.log"
-        with path.open("ab") as log:
-            begin = log.tell()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "raydino", *command, "--port", "0", "--dicom-port", "0", *options],
-                stdout=log,
-                stderr=log,
-            )
-        running.append(process)
-        for _ in range(1200):
-            said = path.read_text()[begin:]
-            if "http://" in said:
-                return process, int(re.search(r"C-STORE to RAYDINO at 127\.0\.0\.1:(\d+)", said)[1])
-            assert process.poll() is None, said
-            time.sleep(0.1)
-        raise AssertionError("raydino serve did not start")
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
 
 
 def send(files: list[Path], port: int) -> list[Path]:
@@ -114,36 +78,36 @@ def wait_for_results(orthanc: Any, count: int, seconds: float = 240.0) -> dict[t
 @pytest.mark.timeout(600)
 def test_fifty_films_fifty_results_though_the_service_is_killed(
     start_orthanc: Callable[..., Any],
-    start_serving: Callable[..., tuple[subprocess.Popen[bytes], int]],
+    start_serving: Callable[..., Any],
     fifty: list[Path],
     tmp_path: Path,
 ) -> None:
     orthanc = start_orthanc()
     room = tmp_path / "room"
     options = ("--pacs", orthanc.web)
-    process, port = start_serving(room, *options)
-    taken = send(fifty[:30], port)
+    serving = start_serving(room, *options)
+    taken = send(fifty[:30], serving.dicom_port)
     assert len(taken) == 30
     while orthanc.ask("/statistics")["CountInstances"] < 9:  # in the middle of reading and of delivering
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process, port = start_serving(room, *options)
-    send(fifty[30:], port)
+    os.kill(serving.process.pid, signal.SIGKILL)
+    serving.process.wait()
+    serving = start_serving(room, *options)
+    send(fifty[30:], serving.dicom_port)
     found = wait_for_results(orthanc, 3 * FILMS)
     counts = {modality: sum(1 for kind, _ in found if kind == modality) for modality in ("SEG", "SR", "DOC")}
     assert counts == {"SEG": FILMS, "SR": FILMS, "DOC": FILMS}
     assert len(found) == 3 * FILMS
-    send(fifty, port)  # all again, to the same service …
-    process.terminate()
-    assert process.wait(timeout=60) == 0
-    process, port = start_serving(tmp_path / "other", *options)  # … and to one that has never seen them
-    send(fifty[:10], port)
+    send(fifty, serving.dicom_port)  # all again, to the same service …
+    serving.process.terminate()
+    assert serving.process.wait(timeout=60) == 0
+    serving = start_serving(tmp_path / "other", *options)  # … and to one that has never seen them
+    send(fifty[:10], serving.dicom_port)
     while sum(path.suffix == ".dcm" for path in (tmp_path / "other" / "results").rglob("*")) < 30:
         time.sleep(0.1)
     time.sleep(1.0)  # the last delivery
-    process.terminate()
-    assert process.wait(timeout=60) == 0
+    serving.process.terminate()
+    assert serving.process.wait(timeout=60) == 0
     assert results_in(orthanc) == found
     log = (tmp_path / "room.log").read_text()
     assert "SYN0" not in log

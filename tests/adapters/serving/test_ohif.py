@@ -6,7 +6,6 @@ Needs playwright, a Chromium, and OHIF: RAYDINO_OHIF names the archive that ``np
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,6 @@ from adapters.results.segmentation import segmentation
 from adapters.serving.dicomweb_proxy import proxy_routes
 from adapters.serving.headers import SecurityHeaders
 from adapters.serving.ohif import study_address, viewer_routes
-from adapters.serving.ohif_install import default_folder, install, installed
 from adapters.serving.pacs import open_pacs
 from bias_audit.printing import QUIET, find_chromium
 from raydino.data.film_source import source_of_film
@@ -37,17 +35,6 @@ from raydino.errors import UserError
 
 ROWS, COLS = 131, 97  # two masks of one bit a pixel have an odd number of bytes then
 WEB_GL = ["--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
-
-
-@pytest.fixture(scope="module")
-def ohif(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    archive = os.environ.get("RAYDINO_OHIF")
-    if archive:
-        return install(Path(archive).read_bytes(), tmp_path_factory.mktemp("ohif") / "ohif").folder
-    try:
-        return installed(default_folder()).folder
-    except UserError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
