@@ -11,6 +11,9 @@ import { labelName } from "./names.js";
 const edits = new Map(); // job id → text
 const NOTICE = "Unverified draft. Research use only, never a diagnosis.";
 
+/** Whether anything was edited that leaving the page would lose. */
+export const hasEdits = () => edits.size > 0;
+
 /** Show the draft of `result`, as it was edited here or as the model wrote it. */
 export function showDraft(result) {
   const { draft } = result.reading;

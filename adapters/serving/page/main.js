@@ -2,7 +2,7 @@
 
 import { bytes, json } from "./api.js";
 import { connectDrop } from "./drop.js";
-import { showDraft } from "./draft.js";
+import { hasEdits, showDraft } from "./draft.js";
 import { byId, element } from "./element.js";
 import { FilmView } from "./film.js";
 import { showFindings } from "./findings.js";
@@ -34,9 +34,9 @@ const worklist = new Worklist({
   trouble,
 });
 const uploads = new Uploads({
-  given: (job) => {
+  given: (job, isFirst) => {
     worklist.add(job);
-    if (current === null || shown !== null) open(job.id);
+    if (isFirst) open(job.id);
   },
   signedOut: () => askForToken(true),
 });
@@ -49,6 +49,9 @@ connectSession(() => {
   worklist.ask();
   uploads.resume();
   if (current) show(current);
+});
+window.addEventListener("beforeunload", (event) => {
+  if (hasEdits() || uploads.pending) event.preventDefault(); // the browser asks whether to leave
 });
 window.addEventListener("hashchange", () => openFromAddress());
 worklist.ask();

@@ -3,7 +3,6 @@
 import { json } from "./api.js";
 import { byId, element } from "./element.js";
 
-export const STATES = { waiting: "waiting", reading: "reading", read: "read", refused: "refused", failed: "failed" };
 const SIGNS = { waiting: "…", reading: "◐", read: "✓", refused: "✕", failed: "!" };
 const LIMIT = 50;
 const SOON = 1; // seconds, where something is under way; longer the longer nothing changes …
@@ -82,7 +81,7 @@ export class Worklist {
     }
     const row = this.rows.get(job.id);
     row.item.dataset.state = job.state;
-    row.state.replaceChildren(element("span", { "aria-hidden": "true" }, SIGNS[job.state] ?? ""), ` ${STATES[job.state] ?? job.state}`);
+    row.state.replaceChildren(element("span", { "aria-hidden": "true" }, SIGNS[job.state] ?? ""), ` ${job.state}`);
     return row;
   }
 }

@@ -392,12 +392,15 @@ def test_the_draft_is_edited_marked_copied_and_reset(page: Any, address: str, fi
     page.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"Unverified draft. {NOTICE}\n\n{area.input_value()}\n"
+    leaves = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert page.evaluate(leaves) is False  # the browser would ask
     open_film(page, films[1])
     assert area.input_value() == "Another film."
     open_film(page, films[0])
     assert "A small effusion." in area.input_value()
     page.get_by_role("button", name="Back to the model's text").click()
     assert area.input_value() == DRAFT
+    assert page.evaluate(leaves) is True
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])") == "[{},{}]"
 
 
@@ -506,6 +509,29 @@ def test_what_is_too_large_is_told_once_and_the_rest_goes_on(
     assert refused.count() == 0
     assert len(tries) == 2
     assert all(b"PLANTED" not in body for body in tries)  # names of files stay here
+
+
+def test_of_several_films_the_first_is_opened_and_stays(
+    page: Any, address: str, dicom_films: list[Path], films: list[str]
+) -> None:
+    drop(page, *(path.read_bytes() for path in dicom_films[:2]))
+    shown(page, films[0])
+    page.locator("#uploads li").first.wait_for(state="detached")
+    assert page.url.endswith(f"#{films[0]}")
+    page.goto(f"{address}/")
+    assert page.url == f"{address}/"
+    page.goto(f"{address}/#{films[1]}")
+    shown(page, films[1])
+
+
+def test_a_file_that_the_browser_cannot_read_is_not_tried_again(page: Any, tmp_path: Path) -> None:
+    chosen = tmp_path / "film.dcm"
+    chosen.write_bytes(b"soon gone")
+    with page.expect_file_chooser() as choosing:
+        page.get_by_role("button", name="Choose films").click()
+    page.evaluate("() => { File.prototype.arrayBuffer = () => Promise.reject(new DOMException('gone')); }")
+    choosing.value.set_files(chosen)
+    page.get_by_text("Film 1 was not taken. The browser cannot read this file.").wait_for()
 
 
 def test_a_service_that_does_not_answer_is_told_and_asked_ever_less(
