@@ -17,12 +17,8 @@ export class Uploads {
     const batch = { given: 0 }; // films of these files that the service took
     for (const file of files) {
       this.count += 1;
-      const item = { file, batch, number: this.count, text: element("span", {}), bar: element("progress", { max: 1 }) };
-      item.bar.setAttribute("aria-label", `Film ${item.number}`);
-      item.cancel = element("button", { type: "button", "aria-label": `Take film ${item.number} off the list`, onclick: () => this.#drop(item) }, "×");
-      item.row = element("li", {}, item.text, item.bar, item.cancel);
-      item.text.textContent = `Film ${item.number} waits to be sent`;
-      byId("uploads").append(item.row);
+      const item = { file, batch, number: this.count };
+      this.#list(item);
       this.waiting.push(item);
     }
     this.#run();
@@ -36,6 +32,15 @@ export class Uploads {
   /** Go on after signing in. */
   resume() {
     this.#run();
+  }
+
+  #list(item) {
+    const name = `Film ${item.number}`;
+    item.text = element("span", {}, `${name} waits to be sent`);
+    item.bar = element("progress", { max: 1, value: 0, "aria-label": name });
+    const drop = { type: "button", "aria-label": `Take ${name} off the list`, onclick: () => this.#drop(item) };
+    item.row = element("li", {}, item.text, item.bar, element("button", drop, "×"));
+    byId("uploads").append(item.row);
   }
 
   #drop(item) {
@@ -61,6 +66,7 @@ export class Uploads {
           item.bar.value = share;
           item.text.textContent = `Film ${item.number}: ${share < 1 ? `${Math.floor(100 * share)} % sent` : "sent"}`;
         });
+        if (item.dropped) return true; // the service has it all the same, and lists it
         this.#drop(item);
         item.batch.given += 1;
         this.given(job, item.batch.given === 1);

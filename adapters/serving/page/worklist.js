@@ -74,7 +74,8 @@ export class Worklist {
   #row(job) {
     if (!this.rows.has(job.id)) {
       const state = element("span", { class: "job-state" });
-      const button = element("button", { type: "button", "aria-current": job.id === this.chosen, onclick: () => this.open(job.id) },
+      const open = { type: "button", "aria-current": job.id === this.chosen, onclick: () => this.open(job.id) };
+      const button = element("button", open,
         element("span", { class: "job-name" }, nameOf(job)), state,
         element("time", { datetime: job.received, class: "quiet" }, timeOf(job.received)));
       this.rows.set(job.id, { item: element("li", {}, button), button, state });
@@ -93,5 +94,7 @@ function timeOf(received) {
   const time = new Date(received);
   if (Number.isNaN(time.valueOf())) return "";
   const today = time.toDateString() === new Date().toDateString();
-  return today ? time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : time.toLocaleDateString([], { day: "numeric", month: "short" });
+  return today
+    ? time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : time.toLocaleDateString([], { day: "numeric", month: "short" });
 }

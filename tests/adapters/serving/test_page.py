@@ -447,6 +447,34 @@ def test_beside_a_probability_stands_how_well_the_model_does_for_such_patients(
     assert rows.nth(0).locator("h3").text_content() != label
 
 
+def test_similar_films_and_the_viewer_are_shown_where_they_are_given(
+    page: Any, address: str, films: list[str]
+) -> None:
+    def change(said: dict[str, Any]) -> None:
+        said |= {"similar": f"/results/{films[0]}/similar", "viewer": "/viewer/a-study"}
+
+    labels: list[dict[str, int | None]] = [{"Pleural_Effusion": 1, "Nodule": 0}, {"Nodule": 0, "Mass": None}, {}]
+    pictures = ["/page/icon.svg", None, None]
+    like = [
+        {"sample_id": f"s{n}", "similarity": 0.999 - n / 10, "labels": said, "picture": picture}
+        for n, (said, picture) in enumerate(zip(labels, pictures, strict=True))
+    ]
+    page.route("**/similar", lambda route: route.fulfill(json={"films": like}))
+    planted(page, address, films[0], change)
+    open_film(page, films[0])
+    page.locator("#similar li").first.wait_for()
+    told = page.locator("#similar li").all_text_contents()
+    assert [one.partition("Similarity ")[2] for one in told] == ["> 0.99", "0.90", "0.80"]
+    assert "Pleural Effusion" in told[0]
+    assert "none of its labels present" in told[1]
+    assert "labels not known" in told[2]
+    assert page.locator("#similar img").count() == 1
+    assert page.get_by_role("link", name="Open in OHIF").get_attribute("href") == "/viewer/a-study"
+    open_film(page, films[1])
+    page.locator("#similar-section").wait_for(state="hidden")
+    assert page.get_by_role("link", name="Open in OHIF").count() == 0
+
+
 def test_a_refused_file_shows_why(page: Any) -> None:
     drop(page, b"this is no film")
     page.locator("#jobs [data-state=refused]").first.wait_for()
@@ -664,3 +692,4 @@ def test_the_page_is_plain_files_without_anything_from_elsewhere(address: str) -
         assert served.status_code == 200
         text = served.text.replace("http://www.w3.org/2000/svg", "").replace("https://jfly.uni-koeln.de/color/", "")
         assert not re.search(r"https?://|innerHTML|eval\(|style=|\son\w+=", text), name
+        assert name[-3:] != ".js" or max(map(len, text.splitlines())) <= 120, name
