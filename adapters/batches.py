@@ -88,3 +88,4 @@ class Split:
 
     films: FilmFeatures
     targets: Tensor
+    groups: Tensor | None = None  # [N, L] where the recipe tells groups apart (``groups``)

@@ -71,17 +71,7 @@ class Service:
         keep_days: float = 30.0,
     ) -> Service:
         """Raises UserError where the folder is in use, or cannot be used."""
-        os.umask(0o077)
-        try:
-            for part in (folder, folder / "films", folder / "results"):
-                part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = (folder / "lock").open("w", encoding="ascii")
-        except OSError as error:
-            raise UserError(f"the folder cannot be used ({error.strerror})", where=folder) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError("another raydino serve works in this folder", where=folder) from None
+        lock = take_folder(folder)
         queue = JobQueue(folder / "queue.sqlite")
         monitoring = Monitoring(queue)
         intake = Intake(queue, folder / "films", model.fingerprint, most_waiting)
@@ -122,6 +112,26 @@ class Service:
                 sweep(self.queue, self.intake.path, self.room.results, self.keep_days)
             except Exception as error:
                 _LOG.error("old results cannot be removed (%s)", type(error).__name__)
+
+
+def take_folder(folder: Path) -> IO[str]:
+    """Make the folder and those in it, for its owner alone; the file whose lock says that it is in use.
+
+    Raises UserError where it cannot be made, or another service works in it.
+    """
+    os.umask(0o077)
+    try:
+        for part in (folder, folder / "films", folder / "results"):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w", encoding="ascii")
+    except OSError as error:
+        raise UserError(f"the folder cannot be used ({error.strerror})", where=folder) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UserError("another raydino serve works in this folder", where=folder) from None
+    return lock
 
 
 def sweep(
