@@ -35,7 +35,8 @@ function inShort(groups) {
   const size = (group) => first(group).n_images ?? Infinity; // which the audit may have withheld
   const nearest = told.reduce((a, b) => (size(b) < size(a) ? b : a));
   const { n_images, n_positive } = first(nearest);
-  const figures = FIRST.filter((metric) => nearest.metrics.has(metric)).map((metric) => element("span", { class: "peer" },
+  const metrics = FIRST.filter((metric) => nearest.metrics.has(metric));
+  const figures = metrics.map((metric) => element("span", { class: "peer" },
     element("span", {}, `${metricName(metric)} `), ...figure(nearest.metrics.get(metric))));
   const who = `: ${nearest.name}; ${count(n_images)} films, ${count(n_positive)} with it. `;
   return [who, element("span", { class: "figures" }, figures)];

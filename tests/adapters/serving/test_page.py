@@ -447,9 +447,7 @@ def test_beside_a_probability_stands_how_well_the_model_does_for_such_patients(
     assert rows.nth(0).locator("h3").text_content() != label
 
 
-def test_similar_films_and_the_viewer_are_shown_where_they_are_given(
-    page: Any, address: str, films: list[str]
-) -> None:
+def test_similar_films_and_the_viewer_are_shown_where_they_are_given(page: Any, address: str, films: list[str]) -> None:
     def change(said: dict[str, Any]) -> None:
         said |= {"similar": f"/results/{films[0]}/similar", "viewer": "/viewer/a-study"}
 
