@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from adapters.batches import FilmFeatures, Split
 from adapters.descent import descend
+from adapters.objectives import Objective, OverFilms
 from adapters.targets import teaching_films
 from raydino.artifacts.dataset import Dataset
 from raydino.config import Config
@@ -191,7 +192,15 @@ class Adapter(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """[B, H] the loss of each film under each candidate head; unknown targets add nothing."""
+        """[B, H] the loss of each film under each candidate head, or [B, H, L] by label; unknown targets add 0."""
+
+    def grouped(self, dataset: Dataset, train: Split, val: Split) -> tuple[Split, Split]:
+        """Both splits with the groups that the recipe tells apart; as they are where it tells none."""
+        return train, val
+
+    def objective(self, train: Split, val: Split) -> Objective:
+        """What descent makes small of the films' losses; the mean of all films unless a recipe says otherwise."""
+        return OverFilms()
 
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         """Fit in place, end in evaluation mode, and tell what ``metrics.json`` should say of how it went.

@@ -15,6 +15,7 @@ from raydino.features import Features
 
 BATCH = 128  # films at a time wherever the batch size cannot change the result
 KEPT_BYTES = 2 * 2**30  # of readouts that stay in memory; beyond, each is made of the tokens whenever it is read
+CONDENSED = 4  # films whose tokens are read before a readout is made of them: they are still in the processor's cache
 
 
 class FilmFeatures:
@@ -46,7 +47,8 @@ class FilmFeatures:
     def read(self, films: Tensor) -> EncoderOutput:
         """The output of the films at these positions of ``sample_ids``."""
         rows = self._rows[films]
-        output = EncoderOutput(*(tensor[rows] for tensor in self._output)).blocks(self._places, self._embed_dim)
+        tokens = (tensor.index_select(0, rows) for tensor in self._output)  # in two thirds of the time of [rows]
+        output = EncoderOutput(*tokens).blocks(self._places, self._embed_dim)
         return EncoderOutput(*(tensor.to(self._device) for tensor in output))
 
     def batches(self, size: int = BATCH) -> Iterator[tuple[Tensor, EncoderOutput]]:
@@ -58,28 +60,28 @@ class FilmFeatures:
 class CondensedFilms(FilmFeatures):
     """What ``condense`` (``Adapter.condense``) makes of each film: a readout is made once and kept in memory.
 
-    Not kept is what condenses nothing, and readouts of more than ``KEPT_BYTES``.
+    Not kept is what condenses nothing, and readouts of more than ``KEPT_BYTES``. Those are made of a few films'
+    tokens at a time, so tokens take no more memory than ``CONDENSED`` films have, whatever the batch.
     """
 
     def __init__(self, films: FilmFeatures, condense: Callable[[EncoderOutput], Any]) -> None:
         self.sample_ids = films.sample_ids
         self._films, self._condense = films, condense
-        self._kept = self._readouts()
+        self._one = condense(films.read(torch.arange(min(1, len(films)))))  # what is made of one film
+        moderate = isinstance(self._one, Tensor) and self._one.nbytes * len(films) <= KEPT_BYTES
+        self._kept = self._readouts(torch.arange(len(films))) if moderate else None
 
     def read(self, films: Tensor) -> Any:
         """What is made of the films at these positions of ``sample_ids``."""
-        if self._kept is None:
-            return self._condense(self._films.read(films))
-        return self._kept[films.to(self._kept.device)]
+        if self._kept is not None:
+            return self._kept.index_select(0, films.to(self._kept.device))
+        return self._readouts(films) if isinstance(self._one, Tensor) else self._condense(self._films.read(films))
 
-    def _readouts(self) -> Tensor | None:
-        first = self._condense(self._films.read(torch.arange(min(1, len(self)))))
-        if not isinstance(first, Tensor) or first.nbytes * len(self) > KEPT_BYTES:
-            return None
-        kept = first.new_empty(len(self), *first.shape[1:])
-        for positions, output in self._films.batches():
-            kept[positions[0] : positions[-1] + 1] = self._condense(output)
-        return kept
+    def _readouts(self, films: Tensor) -> Tensor:
+        made = self._one.new_empty(len(films), *self._one.shape[1:])
+        for few, place in zip(films.split(CONDENSED), made.split(CONDENSED), strict=True):
+            place.copy_(self._condense(self._films.read(few)))
+        return made
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,4 @@ class Split:
 
     films: FilmFeatures
     targets: Tensor
+    groups: Tensor | None = None  # [N, L] where the recipe tells groups apart (``groups``)

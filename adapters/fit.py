@@ -51,6 +51,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
         features.require_size(encoder.spec)
         films = {split: FilmFeatures(features, ids, device, blocks) for split, (ids, _) in wanted.items()}
         train, val = (Split(CondensedFilms(films[s], adapter.condense), wanted[s][1]) for s in ("train", "val"))
+        train, val = adapter.grouped(dataset, train, val)
         adapter.observe(train.films, train.targets)
         history = adapter.learn(train, val, generator)
     seen = FilmFeatures(features, val.films.sample_ids, device, adapter.config.recipe.blocks)  # of the head that stays

@@ -20,10 +20,11 @@ def read(
 ) -> None:
     """Read DICOM films and write what was found as DICOM Segmentation, structured report and JSON.
 
-    Films are made and screened as raydino ingest does it. For each there are three files in OUT, named after film and
+    Films are made and screened as raydino ingest does it. For each there are four files in OUT, named after film and
     model, so reading again changes nothing: ID.seg.dcm (masks, on the stored image's own grid), ID.sr.dcm (findings
-    with probability and operating point, measurements, a draft that says it is unverified; TID 1500) and ID.json. The
-    DICOM files carry the patient's name and number, as an archive needs them; this command prints none of it.
+    with probability and operating point, measurements, a draft that says it is unverified; TID 1500), ID.pdf.dcm (one
+    page of the same) and ID.json. The DICOM files carry the patient's name and number, as an archive needs them; this
+    command prints none of it.
 
     A file that cannot be read is one line, the rest goes on, and the exit code is then 2. Needs
     pip install "raydino\\[reading-room]". Research use only, never a diagnosis.

@@ -14,6 +14,7 @@ ADAPTERS = Registry(
         "classification_query": "adapters.classification.query:QueryClassifier",
         "classification_knn": "adapters.classification.knn:NearestNeighbours",
         "classification_logistic": "adapters.classification.logistic:LogisticClassifier",
+        "classification_fair": "adapters.classification.fair:FairClassifier",
         "segmentation_linear": "adapters.segmentation.linear:LinearSegmenter",
         "segmentation_conv": "adapters.segmentation.conv:ConvSegmenter",
         "segmentation_upernet": "adapters.segmentation.upernet:UPerNetSegmenter",

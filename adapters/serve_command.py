@@ -87,11 +87,8 @@ def serve(
 
     Films come by upload (POST /studies, or dropped on the page at http://127.0.0.1:8000), by C-STORE (--dicom-port) or
     from a PACS (--pacs URL --watch). Results are a DICOM Segmentation, a structured report and a PDF, stored into
-    --pacs. A received film is on the disk before its sender is told so, and survives a restart; the same film twice is
-    one result. A file that crashes its decoder fails alone.
-
-    Research use only, never a diagnosis. See docs/reading_room.md and docs/security.md. Needs
-    pip install "raydino\\[reading-room]".
+    --pacs. A received film is on the disk before its sender is told so; the same film twice is one result.
+    Research use only, never a diagnosis. docs/reading_room.md, docs/security.md. Needs the extra reading-room.
 
     Example: raydino serve --encoder RUN --adapter findings/ --adapter lungs/ --folder room/
     """

@@ -33,4 +33,4 @@ class Standardise(nn.Module):
         self.std.copy_(torch.where(std > 1e-6, std, torch.inf))
 
     def forward(self, features: Tensor) -> Tensor:
-        return (features - self.mean) / self.std
+        return (features - self.mean).div_(self.std)

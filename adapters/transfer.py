@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adapters.attributes import MANIFEST_COLUMNS, PEOPLE_COLUMNS
+from adapters.attributes import COLUMNS, MANIFEST_COLUMNS, age_bands
 from adapters.base import AdapterConfig
 from adapters.intervals import PatientBootstrap, interval, mean_over_labels
 from adapters.metrics import auroc
@@ -33,7 +32,6 @@ from raydino.errors import UserError
 from raydino.features import Features
 
 Floats = npt.NDArray[np.float64]
-AGE_EDGES_YEARS = (18, 40, 60, 80)
 LEAST_PATIENTS = 2  # of a group in each split that is used; fewer is no group
 
 
@@ -64,9 +62,8 @@ class Mixture:
 def groups_by(by: str, dataset: Dataset) -> list[str]:
     """Questions that part the patients: a column (``sex``, ``age``), or questions by commas (``age<40,age>=60``)."""
     if by == "age":
-        inner = [f"{low}<=age<{high}" for low, high in pairwise(AGE_EDGES_YEARS)]
-        return [f"age<{AGE_EDGES_YEARS[0]}", *inner, f"age>={AGE_EDGES_YEARS[-1]}"]
-    if by in (*PEOPLE_COLUMNS, *MANIFEST_COLUMNS):
+        return age_bands()
+    if by in COLUMNS:
         table = dataset.accepted if by in MANIFEST_COLUMNS else dataset.demographics
         return [f"{by}={value}" for value in sorted(set(table[by].dropna().astype(str)) - {"UNKNOWN"})]
     return [word.strip() for word in by.split(",") if word.strip()]

@@ -3,7 +3,9 @@ what could win: the same head on a random network, pixels through PCA, and netwo
 (``end_to_end.py``).
 
 Tasks: findings asked within one site (the site shows in the pixels and would answer), COVID-19 within its site, sex
-over all and within the first site, age, cardiothoracic ratio by regression and from predicted masks, lungs and heart.
+over all and within the first site, age, cardiothoracic ratio by regression and from predicted masks, lungs and heart,
+and notes (``notes_on_archive.py``): ROUGE-L of drafts, and whether they name what the notes name, which is compared
+with a decoder that never sees the film and with the most frequent note.
 Heads, epochs and operating points are chosen on validation films; test films are read once. A task counts with at least
 ``--at-least`` test films of either class. Intervals resample patients, the same draws for all; the spread over seeds
 (of head, random network and end-to-end training; the encoder is one) stands beside them.
@@ -22,7 +24,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ import pandas as pd
 import torch
 from end_to_end import SIDE, densenet_outputs, unet_probabilities
 from frozen_probe import FRONTAL, pixels
+from notes_on_archive import DECODER, ROUGE, drafts_against_notes, findings_of_notes, most_frequent_note
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
@@ -78,6 +81,7 @@ UPERNET = {"width": 32, "dropout": 0.1, "learning_rate": 1e-3, "epochs": 30}
 
 
 REFERENCE = "logistic regression, 6 x 6 grid, 4 blocks"  # differences are to this head on the pretrained encoder
+BLIND = "report decoder that never sees the film"  # differences of notes are to it
 Part = tuple[str, Callable[[], pd.DataFrame]]
 
 
@@ -88,7 +92,8 @@ class Question:
     name: str
     column: str
     only: tuple[str, ...]
-    kind: str  # AUROC, MAE, Dice, or across: AUROC that no head is fitted for, of the scores of the question ``column``
+    kind: str  # AUROC, MAE, Dice, ROUGE-L, balanced accuracy (of yes or no), or across: AUROC that no head is fitted
+    # for, of the scores of the question ``column``
     among: tuple[str, ...] = ()  # of Dice: sites that are taken together
 
 
@@ -131,6 +136,13 @@ class Archive:
             ]
             if pool:
                 kept.append(Question(f"{structure} ({', '.join(pool)})", structure, (), "Dice", tuple(pool)))
+        if len(dataset.reports):
+            notes = findings_of_notes(dataset, list(accepted.index))
+            rarer = notes.loc[splits[2]].apply(lambda said: min((said == 1).sum(), (said == 0).sum()))
+            for name in rarer.index[rarer >= at_least]:
+                kept.append(Question(name, name, (), "balanced accuracy"))
+                columns[name] = notes[name]
+            kept.append(Question(ROUGE, ROUGE, (), "ROUGE-L"))
         for pair in against:
             label, other = pair.split(":")
             asked = next(q for q in kept if q.column == label)
@@ -169,6 +181,9 @@ def tested(
     films = FilmFeatures(features, archive.test, blocks=adapter.config.recipe.blocks)
     if column == "dice":
         return pd.DataFrame(_dice_and_ratio(archive, adapter, films))
+    if column == "text":
+        drafts = adapter.evaluate(archive.dataset, films).table["text"]
+        return drafts_against_notes(archive.dataset, archive.test, list(drafts))
     return adapter.evaluate(archive.dataset, films).table.pivot(index="sample_id", columns="label", values=column)
 
 
@@ -228,6 +243,22 @@ def heads_at_192(archive: Archive, path: Path, seed: int) -> Iterator[Part]:
     yield "linear regression, 192 px, 12 x 12 grid", lambda: said("regression_linear", values, "prediction")
     masks = {**MASKS, **CONVOLUTIONS, "mask_size": 128, "epochs": 40}
     yield "two convolutions, 192 px", lambda: said("segmentation_conv", masks, "dice")
+
+
+def writers(archive: Archive, path: Path, seed: int) -> Iterator[Part]:
+    """Drafts of notes."""
+    said = Frozen(archive, path, seed).said
+    yield "report decoder", lambda: said("report_decoder", {**DECODER, "views": list(FRONTAL), "blind": False}, "text")
+
+
+def blind_scores(archive: Archive, path: Path, seed: int) -> pd.DataFrame:
+    recipe = {**DECODER, "views": list(FRONTAL), "blind": True}
+    return Frozen(archive, path, seed).said("report_decoder", recipe, "text")
+
+
+def most_frequent_scores(archive: Archive) -> pd.DataFrame:
+    note = most_frequent_note(archive.dataset, archive.train)
+    return drafts_against_notes(archive.dataset, archive.test, [note] * len(archive.test))
 
 
 def _dice_and_ratio(archive: Archive, adapter: Any, films: FilmFeatures) -> dict[str, pd.Series]:
@@ -339,7 +370,14 @@ def collect(archive: Archive, arguments: argparse.Namespace) -> dict[str, list[p
     found["mean mask"] += shelf.take("mean-mask", lambda: mean_mask_scores(archive))
     encoders = [("encoder", arguments.encoder, seed) for seed in range(arguments.seeds)]
     encoders += [("random", path, seed) for seed, path in enumerate(arguments.random)]
-    for size, heads in (("", heads_at_96), ("192-", heads_at_192)):
+    families = [("", heads_at_96), ("192-", heads_at_192)]
+    if len(archive.dataset.reports):
+        families.append(("notes-", writers))
+        found["most frequent note"] += shelf.take("most-frequent-note", lambda: most_frequent_scores(archive))
+        for seed in range(arguments.seeds):
+            make_blind = partial(blind_scores, archive, arguments.encoder, seed)
+            found[BLIND] += shelf.take(f"blind-notes-{seed}", make_blind)
+    for size, heads in families:
         for name, path, seed in encoders:
             label = "pretrained" if name == "encoder" else "random network"
             for number, (method, make) in enumerate(heads(archive, path, seed)):
@@ -373,12 +411,14 @@ def rows_of(archive: Archive, found: dict[str, list[pd.DataFrame]]) -> list[dict
             for asked in question.only:  # masks of one site: conventions differ
                 said[label_targets(archive.dataset, archive.test, [asked])[:, 0].numpy() != 1] = np.nan
             return np.concatenate([[np.nanmean(said)], bootstrap.mean(said)])
+        if question.kind == "ROUGE-L":
+            return np.concatenate([[np.nanmean(said)], bootstrap.mean(said)])
         truth = archive.truth.loc[archive.test, question.name].to_numpy(float)
         if question.kind == "MAE":
             wrong = np.abs(said - truth)
             return np.concatenate([[np.nanmean(wrong)], bootstrap.mean(wrong)])
         known = np.isfinite(truth)
-        point = _auroc(truth[known], said[known])
+        point = _auroc(truth[known], said[known])  # of yes or no this is the balanced accuracy
         return np.concatenate([[point], bootstrap.auroc(np.where(known, truth, np.nan), said)])
 
     by_task: dict[tuple[str, str], dict[str, list[Floats]]] = defaultdict(dict)
@@ -391,10 +431,14 @@ def rows_of(archive: Archive, found: dict[str, list[pd.DataFrame]]) -> list[dict
             each = [np.nanmean([by_question[q][s] for q in members], axis=0) for s in range(len(seeds))]
             if len(members) > 1:
                 by_task[f"all {len(members)} findings ({only[0][5:]})", "AUROC"][method] = each
+        named = [by_question[q] for q in by_question if q.kind == "balanced accuracy"]
+        if named:
+            each = [np.nanmean(values, axis=0) for values in zip(*named, strict=True)]
+            by_task[f"all {len(named)} findings named in notes", "balanced accuracy"][method] = each
         for question, values in by_question.items():
             by_task[question.name, question.kind.replace("across", "AUROC")][method] = values
     return [
-        _row(task, figure, method, seeds, methods.get(f"{REFERENCE}, pretrained"))
+        _row(task, figure, method, seeds, methods.get(f"{REFERENCE}, pretrained", methods.get(BLIND)))
         for (task, figure), methods in by_task.items()
         for method, seeds in methods.items()
     ]

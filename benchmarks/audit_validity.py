@@ -15,7 +15,8 @@ Measured:
 - verdicts: how often a true gap of the margin or more is called equivalent, and no gap different or equivalent
 
 The truth is computed, not estimated from the cohort: scores of one million films with and without the shift,
-mixed as a stratum mixes them. The last line is one JSON object.
+mixed as a stratum mixes them. Two tables compared are judged by benchmarks/audit_changes_validity.py.
+The last line is one JSON object.
 """
 
 from __future__ import annotations

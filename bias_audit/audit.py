@@ -22,6 +22,7 @@ from bias_audit.measurements import ERRORS
 from bias_audit.metrics import Metric, metrics_for
 from bias_audit.rows import Bools, Ints, LabelRows, Rows
 from bias_audit.settings import AuditConfig, Recipe
+from bias_audit.splits import split_counts
 from bias_audit.strata import Partition, StrataIndex, cohort_table, index_of, partitions, references_of
 from bias_audit.suppression import Sums, small, suppressed
 from raydino.artifacts.audit import CASE_MIX, FAIRNESS, GAPS, REFERENCES, SPREADS, STRATA
@@ -46,6 +47,7 @@ class AuditResult:
     spreads: pd.DataFrame  # of each axis: worst, largest difference, ratio
     case_mix: pd.DataFrame  # gaps with the confounders of recipe.case_mix made equal
     fairness: pd.DataFrame  # fairlearn's differences, see vocabulary
+    splits: pd.DataFrame  # films and patients of the dataset by split (``splits.split_counts``); none where suppressed
     by_label: dict[str, LabelRows]
 
 
@@ -55,7 +57,8 @@ def audit(
     """Every metric in every stratum, every gap, and flags. ``progress`` wraps the loop over labels."""
     config = config or AuditConfig()
     recipe = config.recipe
-    parts = tuple(partitions(table.films, list(axes), recipe.depth))
+    axes = list(axes)
+    parts = tuple(partitions(table.films, axes, recipe.depth))
     index = index_of(parts)
     reference = references_of(recipe.reference, index)
     patient = np.unique(table.films["patient_id"].to_numpy(str), return_inverse=True)[1]
@@ -99,6 +102,7 @@ def audit(
         spreads=_in_order(pd.DataFrame(spreads), SPREADS),
         case_mix=_in_order(pd.DataFrame(case_mix), CASE_MIX),
         fairness=_in_order(pd.DataFrame(fairness), FAIRNESS),
+        splits=split_counts(None if recipe.suppress_below else table.dataset, axes),
         by_label=by_label,
     )
 

@@ -5,6 +5,7 @@ difference (paired); patients of one table alone count in that one alone (unpair
 Intervals and p-values of a change are Student's with the bootstrap's standard error on the patients behind it;
 Benjamini–Hochberg over each table. Verdicts ask for the margin as those of gaps do (``verdicts``). A stratum that
 moved by exactly 0 in every replicate (a small one, all right both times) is undecided, not unchanged.
+``benchmarks/audit_changes_validity.py`` measures coverage, false alarms and power.
 Neighbours: ``audit`` (one table), ``conditions`` (--fail-on), ``compare_page`` (the report).
 """
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bias_audit.compare import Changes, change_quantities
+from bias_audit.compare import UNCHANGED, UNDECIDED, Changes, change_quantities
 from bias_audit.metrics import metric_named
 from bias_audit.page import environment, flat
 from bias_audit.plots import Mark, forest
-from bias_audit.render import DISCLAIMER, records
+from bias_audit.render import heading, records
 from bias_audit.wording import who
 from raydino import __version__
 from raydino.artifacts.audit import CHANGES, GAP_CHANGES
 from raydino.artifacts.header import write_json
 
-FORMAT, FORMAT_VERSION = "raydino audit comparison", 1
 MOST_DRAWN = 16
 
 
@@ -44,9 +43,7 @@ def comparison_values(changes: Changes) -> dict[str, Any]:
         for age, table in (("old", changes.old), ("new", changes.new))
     }
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "use": DISCLAIMER,
+        **heading("compare"),
         "summary": summary(changes),
         "paired": pairing(changes),
         **sides,
@@ -65,11 +62,14 @@ def summary(changes: Changes) -> str:
     judged = int(changes.gaps["verdict"].notna().sum())
     if not judged:
         return "No gap could be compared: no group had enough patients in both tables."
-    widened, narrowed = (int(count.get(name, 0)) for name in ("widened", "narrowed"))
-    undecided = int(count.get("undecided", 0))
+    widened, narrowed, shifted, unchanged, undecided = (
+        int(count.get(name, 0)) for name in ("widened", "narrowed", "shifted", UNCHANGED, UNDECIDED)
+    )
+    moved = f" and {shifted:,} moved to the other side" if shifted else ""
+    small = ": these tables are too small to say" if undecided else ""
     return (
-        f"Of {judged:,} gaps, {widened:,} surely widened and {narrowed:,} surely narrowed; {undecided:,} are "
-        "undecided: these tables are too small to say."
+        f"Of {judged:,} gaps, {widened:,} surely widened and {narrowed:,} surely narrowed{moved}. "
+        f"{unchanged:,} did not change by as much as matters; {undecided:,} are undecided{small}."
     )
 
 
@@ -89,15 +89,7 @@ def _html(changes: Changes, report: dict[str, Any]) -> str:
     gaps = sorted(
         report["gap_changes"], key=lambda row: (order.get(row["verdict"] or "", 3), -abs(row["widening"] or 0.0))
     )
-    drawn = [row for row in gaps if row["status"] == "ok" and metric_named(row["metric"]).limits == (0.0, 1.0)]
-    marks: list[Mark] = []
-    for row in drawn[:MOST_DRAWN]:
-        title = f"{row['label']}, {metric_named(row['metric']).title}"
-        marks.append(Mark(title, None, None, None, "", heading=True))
-        name, note = who(row["axis"], row["stratum"], titles), f"gap was {row['old']:.2f}, is {row['new']:.2f}"
-        marks.append(
-            Mark(name, row["change"], row["ci_low"], row["ci_high"], note, flagged=row["verdict"] == "widened")
-        )
+    marks = _marks(gaps, titles)
     picture = forest("Change of gaps, new less old", marks, 0.0, (-2.0, 2.0)) if marks else None
     everyone = [row for row in report["changes"] if row["axis"] == "all" and metric_named(row["metric"]).tested]
     return (
@@ -107,8 +99,21 @@ def _html(changes: Changes, report: dict[str, Any]) -> str:
             report=report,
             recipe=changes.config.recipe,
             gaps=gaps,
+            unsaid=[row for row in gaps if row["status"] != "ok"],
             picture=picture,
             everyone=everyone,
             choices=flat(changes.config.resolved()),
         )
     )
+
+
+def _marks(gaps: list[dict[str, Any]], titles: dict[str, str]) -> list[Mark]:
+    """The first ``MOST_DRAWN`` of ``gaps`` that have a change between 0 and 1, those of a label and metric together."""
+    drawn = [row for row in gaps if row["status"] == "ok" and metric_named(row["metric"]).limits == (0.0, 1.0)]
+    by_title: dict[str, list[Mark]] = {}
+    for row in drawn[:MOST_DRAWN]:
+        name, note = who(row["axis"], row["stratum"], titles), f"gap was {row['old']:.2f}, is {row['new']:.2f}"
+        mark = Mark(name, row["change"], row["ci_low"], row["ci_high"], note, flagged=row["verdict"] == "widened")
+        by_title.setdefault(f"{row['label']}, {metric_named(row['metric']).title}", []).append(mark)
+    heads = ((Mark(title, None, None, None, "", heading=True), marks) for title, marks in by_title.items())
+    return [mark for head, marks in heads for mark in (head, *marks)]

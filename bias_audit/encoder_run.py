@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bias_audit.axes import Axis, choose_axes
+from bias_audit.axes import UNKNOWN, Axis, choose_axes
 from bias_audit.encoding import Groups, components, distances, probe
 from bias_audit.page import environment, flat
 from bias_audit.plots import LINES, scatter
-from bias_audit.render import DISCLAIMER, records
+from bias_audit.render import heading, records
 from bias_audit.rows import Floats
 from bias_audit.settings import AuditConfig
+from bias_audit.wording import interval, number
 from raydino import __version__
 from raydino.artifacts.audit import DISTANCES, ENCODING, PROBES
 from raydino.artifacts.dataset import Dataset
@@ -27,6 +28,7 @@ from raydino.artifacts.header import creating, read_header, refuse_existing, wri
 from raydino.errors import UserError
 from raydino.tracking import console, track
 
+CHANCE = 0.5  # AUROC of a probe that knows nothing
 COMPONENTS = 10
 SWAPS = 999
 ROWS_AT_ONCE = 64
@@ -72,7 +74,9 @@ def audit_encoder(features: Floats, films: pd.DataFrame, axes: Sequence[Axis], c
         table = distances(places, group, patient, min_patients=recipe.min_patients, swaps=SWAPS, rng=rng)
         apart.append(table.assign(axis=name))
     return {
-        "probes": pd.DataFrame(probes).reindex(columns=[c.name for c in PROBES.columns]),
+        "probes": pd.DataFrame(probes)
+        .reindex(columns=[c.name for c in PROBES.columns])
+        .astype({"n_patients_fit": "Int64", "n_patients_read": "Int64"}),
         "distances": pd.concat(apart)[[c.name for c in DISTANCES.columns]].reset_index(drop=True),
         "places": places[:, :2],
         "shares": shares,
@@ -113,9 +117,8 @@ def encoder_values(
 ) -> dict[str, Any]:
     """Everything that the page says, as JSON types."""
     return {
-        "format": "raydino encoder audit",
-        "format_version": 1,
-        "use": DISCLAIMER,
+        **heading("encoder"),
+        "summary": summary(found["probes"]),
         "source": source,
         "films": len(films),
         "patients": int(films["patient_id"].nunique()),
@@ -126,6 +129,26 @@ def encoder_values(
     }
 
 
+def summary(probes: pd.DataFrame) -> str:
+    """Which axes the features tell of, in a sentence or two."""
+    asked = probes[probes["status"] == "ok"]
+    if asked.empty:
+        return "Nothing could be asked: no axis has two groups of enough patients."
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for row in asked.itertuples():
+        words = f"{row.axis} (AUROC {number(row.auroc)}, {interval(row.ci_low, row.ci_high)})"
+        told[row.ci_low > CHANCE].append(words)
+    parts = [f"The features surely tell of {', '.join(told[True])}."] if told[True] else []
+    parts += [f"Not shown for {', '.join(told[False])}."] if told[False] else []
+    left = list(probes.loc[probes["status"] != "ok", "axis"])
+    return " ".join([*parts, *([f"Could not be asked: {', '.join(left)}."] if left else [])])
+
+
+def farthest(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The component along which each group lies farthest from everyone else."""
+    return records(table.loc[table.groupby(["axis", "group"], sort=False)["ks"].idxmax()])
+
+
 def encoder_html(report: dict[str, Any], found: dict[str, Any], axes: Sequence[Axis], config: AuditConfig) -> str:
     """The page as text."""
     titles = {axis.name: axis.title for axis in axes}
@@ -133,8 +156,16 @@ def encoder_html(report: dict[str, Any], found: dict[str, Any], axes: Sequence[A
     shown = slice(None, None, step)
     pictures = []
     for name, group in found["groups"].items():
+        if len(set(group.astype(str)) - {UNKNOWN}) < 2:
+            continue  # all of one colour
         frequent = pd.Series(group.astype(str)).value_counts().index[: len(LINES)]
         points = [(str(one), found["places"][shown][group[shown] == one]) for one in frequent]
         pictures.append((titles[name], scatter(f"First two components by {titles[name].lower()}", points)))
     page = environment(titles).get_template("encoder.html")
-    return page.render(report=report, recipe=config.recipe, pictures=pictures, choices=flat(config.resolved()))
+    return page.render(
+        report=report,
+        recipe=config.recipe,
+        pictures=pictures,
+        farthest=farthest(found["distances"]),
+        choices=flat(config.resolved()),
+    )

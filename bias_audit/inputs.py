@@ -7,7 +7,7 @@ films that they do not know stay, as UNKNOWN. Neighbours: ``checks`` (columns an
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +27,7 @@ from bias_audit.checks import (
 from bias_audit.mapping import Mapping, apply_mapping
 from bias_audit.masks import MEASURED
 from bias_audit.measurements import ERRORS, error_columns
+from bias_audit.splits import films_of, leaks_between_splits
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.header import read_header
 from raydino.artifacts.predictions import PREDICTIONS, TABLES, Predictions
@@ -70,6 +71,7 @@ class AuditTable:
     thresholds: dict[str, tuple[float, float]]  # lowest and highest of each label that has an operating point
     inputs: dict[str, str]  # name → fingerprint
     notes: tuple[str, ...]  # what a reader of the report must know about the input
+    dataset: pd.DataFrame | None = None  # every film of the dataset that --demographics names (``splits.films_of``)
 
 
 def read_table(
@@ -97,7 +99,10 @@ def read_table(
     if demographics is not None:
         dataset = Dataset.open(demographics)
         inputs[dataset.path.name] = dataset.header.fingerprint
-        frame = _join(frame, dataset, path, notes)
+        everyone = films_of(dataset)
+        frame = _join(frame, dataset, everyone, path, notes)
+        leaks = leaks_between_splits(everyone, pd.Index(frame["sample_id"].unique()), dataset.path.name)
+        return replace(_table(frame, task, path, inputs, [*notes, *([leaks] if leaks else [])]), dataset=everyone)
     return _table(frame, task, path, inputs, notes)
 
 
@@ -203,13 +208,12 @@ def _typed(frame: pd.DataFrame, task: str, path: Path, notes: list[str]) -> pd.D
     return frame.assign(known=frame["target"].notna())
 
 
-def _join(frame: pd.DataFrame, dataset: Dataset, path: Path, notes: list[str]) -> pd.DataFrame:
+def _join(frame: pd.DataFrame, dataset: Dataset, everyone: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
     """Add the demographics, the view and the manufacturer by sample_id."""
     where = f"{path} --demographics {dataset.path}"
     if "sample_id" not in frame:
         raise UserError("the table has no column 'sample_id' to join demographics by", where=where)
-    groups = dataset.demographics[["patient_id", "age_years", "sex", "population", "site", "race", "insurance"]]
-    groups = groups.join(dataset.manifest[["view", "manufacturer"]])
+    groups = everyone.drop(columns=["split", "content_sha256"])
     known = frame["sample_id"].isin(groups.index)
     if not known.any():
         raise UserError(

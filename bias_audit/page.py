@@ -63,6 +63,8 @@ def render_html(result: AuditResult, report: Mapping[str, Any]) -> str:
             crossed=[part.axis for part in result.partitions if part.depth >= 2],
             metrics=[metric_named(name) for name in dict.fromkeys(result.strata["metric"])],
             overview=_overview(result, report),
+            split_names=list(dict.fromkeys(row["split"] for row in report["splits"])),
+            split_rows=_split_rows(report),
             heats=heat_maps(report, plain, recipe.margin_of),
             figures=label_figures(result, titles),
             mixed=mixed,
@@ -87,6 +89,14 @@ def _overview(result: AuditResult, report: Mapping[str, Any]) -> list[Row]:
             row["cells"][cell["metric"]] = cell
             row["flags"] = int(flags.get(cell["label"], 0))
     return list(rows.values())
+
+
+def _split_rows(report: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, Row]]]]:
+    """Axis → stratum → split → its counts."""
+    cells: dict[str, dict[str, Row]] = {}
+    for row in report["splits"]:
+        cells.setdefault(row["axis"], {}).setdefault(row["stratum"], {})[row["split"]] = row
+    return [(axis, list(strata.items())) for axis, strata in cells.items()]
 
 
 def heat_maps(report: Mapping[str, Any], plain: list[str], margin_of: Any) -> list[Row]:

@@ -16,7 +16,7 @@ import pandas as pd
 from bias_audit.audit import AuditResult
 from bias_audit.digest import detectable_by_axis, missingness, unsaid_by_axis, verdict_counts, worst_groups
 from bias_audit.page import render_html
-from bias_audit.schema import FORMAT, FORMAT_VERSION, TABLES
+from bias_audit.schema import FORMATS, TABLES
 from bias_audit.wording import finding_sentence, summary_sentence, sureness_sentence, who
 from raydino import __version__
 from raydino.artifacts.header import write_json
@@ -40,9 +40,7 @@ def report_values(result: AuditResult) -> dict[str, Any]:
     titles = axis_titles(result)
     plain = [part.axis for part in result.partitions if part.depth == 1]
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "use": DISCLAIMER,
+        **heading("report"),
         "about": result.config.about.resolved(),
         "summary": summary_sentence(result.gaps, len(result.by_label)),
         "findings": _findings(result, titles),
@@ -58,6 +56,7 @@ def report_values(result: AuditResult) -> dict[str, Any]:
             "notes": list(table.notes),
         },
         "cohort": records(result.cohort),
+        "splits": records(result.splits),
         "verdicts": verdict_counts(result.gaps),
         "sureness": sureness_sentence(verdict_counts(result.gaps), recipe.margin),
         "missing": missingness(result.cohort, plain),
@@ -72,6 +71,12 @@ def report_values(result: AuditResult) -> dict[str, Any]:
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         },
     }
+
+
+def heading(kind: str) -> dict[str, Any]:
+    """How every report.json begins; ``kind`` is a key of ``FORMATS``."""
+    name, version = FORMATS[kind]
+    return {"format": name, "format_version": version, "use": DISCLAIMER}
 
 
 def axis_titles(result: AuditResult) -> dict[str, str]:

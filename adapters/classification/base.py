@@ -19,11 +19,14 @@ from pydantic import Field
 from torch import Tensor
 
 from adapters.base import Adapter, AdapterConfig, CommonRecipe, Evaluation, Recipe, identity_columns
-from adapters.batches import FilmFeatures
+from adapters.batches import FilmFeatures, Split
 from adapters.calibration import Method, calibrate, read_calibration
 from adapters.classification.evaluation import evaluation_of
 from adapters.classification.losses import BCE, Loss
+from adapters.descent import film_losses, without_negligible_gradients
+from adapters.groups import GroupedBy, Names, grouped, told
 from adapters.metrics import one_class_reason
+from adapters.objectives import AnyObjective, Mean, Objective
 from adapters.targets import chosen_labels, label_targets
 from adapters.thresholds import OperatingPoint, Youden, operating_point
 from raydino.artifacts.dataset import Dataset
@@ -44,6 +47,7 @@ class ClassificationRecipe(LabelsRecipe, Recipe):
     """Of a head that is fitted by gradient descent."""
 
     loss: Loss = BCE()
+    objective: AnyObjective = Mean()  # what is made small of the films' losses; groups of patients may weigh in it
 
 
 class ClassificationConfig(AdapterConfig):
@@ -69,6 +73,7 @@ class ClassificationAdapter(Adapter):
 
     def __init__(self, config: ClassificationConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
+        self.group_names: Names = ()  # of each label, where groups are told apart
         self.prevalence: Tensor  # [L] of the training films that know the label
         self.register_buffer("prevalence", torch.full((len(labels),), 0.5), persistent=False)
 
@@ -102,9 +107,31 @@ class ClassificationAdapter(Adapter):
         self.prevalence.copy_(targets.nanmean(dim=0))
 
     def loss(self, output: EncoderOutput, target: Tensor) -> Tensor:
-        """The recipe's loss, or cross-entropy where it names none, summed over a film's known labels."""
+        """[B, H, L] the recipe's loss, or cross-entropy where it names none; 0 of unknown labels."""
         loss = self.config.recipe.loss if isinstance(self.config.recipe, ClassificationRecipe) else BCE()
-        return loss(self.logits_BHL(output), target, self.prevalence)
+        return loss(without_negligible_gradients(self.logits_BHL(output)), target, self.prevalence)
+
+    def grouped(self, dataset: Dataset, train: Split, val: Split) -> tuple[Split, Split]:
+        asked = getattr(self.config.recipe, "objective", None)  # not every head weighs films
+        if not isinstance(asked, GroupedBy):
+            return train, val
+        (train, val), self.group_names = grouped((train, val), dataset, asked, self.labels, classes=False)
+        return train, val
+
+    def objective(self, train: Split, val: Split) -> Objective:
+        if not isinstance(self.config.recipe, ClassificationRecipe):
+            return super().objective(train, val)
+        return self.config.recipe.objective.begin(train, val, self.device)
+
+    def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
+        return super().learn(train, val, generator) | self.tell_groups(train, val)
+
+    def tell_groups(self, train: Split, val: Split) -> dict[str, Any]:
+        """For ``metrics.json``, where groups are told apart: who they are and what the fitted head loses on each."""
+        if train.groups is None or val.groups is None:
+            return {}
+        losses = film_losses(self, val)[:, 0].cpu()
+        return {"groups": told(self.labels, self.group_names, train.groups, val.groups, losses)}
 
     def tune(self, films: FilmFeatures, targets: Tensor) -> None:
         """Calibration of each label, then the operating point of each whose probability is shown to separate."""

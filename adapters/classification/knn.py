@@ -20,7 +20,7 @@ from torch import Tensor
 from adapters.base import AdapterConfig
 from adapters.batches import Split
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, LabelsRecipe
-from adapters.descent import lowest_of, validation_loss
+from adapters.descent import film_losses, lowest_of
 from adapters.readouts import as_readout, gather
 from raydino.encoder import EncoderOutput, EncoderSpec
 from raydino.readout import Readout, readout_width
@@ -66,7 +66,7 @@ class NearestNeighbours(ClassificationAdapter):
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         self.rows = F.normalize(gather(train.films, self.config.recipe.readout), dim=1).to(self.device)
         self.truth = train.targets.clone().to(self.device)
-        loss, best = lowest_of(validation_loss(self, val))
+        loss, best = lowest_of(self.objective(train, val).validation(film_losses(self, val)))
         self.keep(best)
         return {"loss": loss, "k": self.config.recipe.k[0]}
 

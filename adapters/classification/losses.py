@@ -1,6 +1,6 @@
 """Losses of yes/no labels, each with unknown ones left out; a recipe chooses one by ``loss: {kind: …}``.
 
-z logits, y truth (1, 0), p = σ(z). All are sums over a film's known labels: every label is a problem of its own.
+z logits, y truth (1, 0), p = σ(z). Every label is a problem of its own; ``objectives`` takes them together.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class LabelLoss(Config):
         """[…, L] loss of each label. ``truth`` holds 1 and 0, ``prevalence`` [L] is that of the training films."""
 
     def __call__(self, logits: Tensor, target: Tensor, prevalence: Tensor) -> Tensor:
-        """[B, H] from ``logits`` [B, H, L] and ``target`` [B, L] (1, 0, NaN unknown): the sum over known labels."""
+        """[B, H, L] from ``logits`` [B, H, L] and ``target`` [B, L] (1, 0, NaN unknown): 0 where unknown."""
         known = target.isfinite()[:, None]
         truth = target.nan_to_num()[:, None].expand_as(logits)
-        return (self.each(logits, truth, prevalence) * known).sum(dim=2)
+        return self.each(logits, truth, prevalence) * known
 
 
 class BCE(LabelLoss):

@@ -24,13 +24,14 @@ MANUFACTURER = "raydino"
 
 
 def require_highdicom() -> None:
-    """Raise UserError where it is not installed."""
-    if find_spec("highdicom") is None:
-        raise UserError("results in DICOM need highdicom", remedy="pip install 'raydino[reading-room]'")
+    """Raise UserError where it, or what draws the page, is not installed."""
+    for package in ("highdicom", "reportlab"):
+        if find_spec(package) is None:
+            raise UserError(f"results in DICOM need {package}", remedy="pip install 'raydino[reading-room]'")
 
 
 def frame(source: FilmSource, model: Model, what: str, number: int) -> dict[str, Any]:
-    """The arguments that highdicom's objects have in common; ``what`` is SEG, SR or PDF, ``number`` its series' number."""
+    """What highdicom's objects have in common as arguments; ``what`` is SEG, SR or PDF, ``number`` its series'."""
     return {
         "series_instance_uid": model.uid(source.sop_instance_uid, f"{what} series"),
         "series_number": number,

@@ -2,8 +2,9 @@
 
 A finding is a measurement group (TID 1501): its code, its probability and operating point as numbers from 0 to 1, and
 present, absent or, without an operating point, not called. A structure that was found is one (TID 1411) that refers to
-its segment of the Segmentation, with its area where the film tells its spacing. The draft is a text item of the root that says of itself
-that nobody verified it; the whole document is PARTIAL, PRELIMINARY and UNVERIFIED. A signature is a radiologist's.
+its segment of the Segmentation, with its area where the film tells its spacing. The draft is a text item of the root
+that says of itself that nobody verified it; the whole document is PARTIAL, PRELIMINARY and UNVERIFIED. A signature is
+a radiologist's. ``content`` encodes the items.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import sr
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
@@ -76,7 +78,7 @@ def structured_report(
 def _frame(source: FilmSource, model: Model, evidence: list[Dataset]) -> sr.ComprehensiveSR:
     """The document without its content."""
     root = sr.ContainerContentItem(codes.DCM.ImagingMeasurementReport, template_id="1500")
-    root.ContentSequence = [sr.CodeContentItem(*_LANGUAGE, sr.RelationshipTypeValues.HAS_CONCEPT_MOD)]
+    root.ContentSequence = Sequence([sr.CodeContentItem(*_LANGUAGE, sr.RelationshipTypeValues.HAS_CONCEPT_MOD)])
     made = sr.ComprehensiveSR(
         evidence=evidence,
         content=root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from adapters.serving.pacs import Pacs, open_pacs
 from adapters.serving.pacs_web import WebPacs
 from adapters.serving.peers import Peers
 from adapters.serving.scp import StorageScp
-from adapters.serving.service import Part, Service, require_own
+from adapters.serving.service import Part, Service
 from adapters.serving.similar import SimilarFilms
 from adapters.serving.slow_peers import PunctualProtocol
 from adapters.serving.watch import SeenFilms, Watch
@@ -69,13 +70,14 @@ class Settings:
 def launch(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises UserError where something does not fit, before anything is served."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    gate = _gate(settings)
+    keeper = _keeper(settings)
     pacs = None if settings.pacs is None else open_pacs(settings.pacs)
     routes, address_in_viewer = _viewer(settings, pacs)
     listening = _listen(settings)
     try:
         service = open_service(settings)
         service.parts += _parts(settings, service, pacs)
+        gate = _gate(settings, keeper)
     except BaseException:
         listening.close()
         raise
@@ -91,8 +93,7 @@ def launch(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,  # it would hold addresses as they were asked for
                 server_header=False,
-                proxy_headers=settings.proxy_user is not None,
-                forwarded_allow_ips="127.0.0.1",
+                proxy_headers=False,  # who is connected decides whom a proxy's header is believed from
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -104,12 +105,21 @@ def launch(settings: Settings) -> None:
             )
         )
         service.start()
+        for part in service.parts:
+            if isinstance(part, StorageScp):
+                typer.echo(f"C-STORE to {part.aet} at {part.host}:{part.port}")
         typer.echo(f"{address}  {NOTICE}.")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _told_to_stop)
         server.run(sockets=[listening])
     finally:
         service.stop()
         listening.close()
     typer.echo("stopped; what still waits is read at the next start")
+
+
+def _told_to_stop(number: int, frame: object) -> None:
+    """uvicorn ends in order, and then raises the signal again for whoever handled it before."""
 
 
 def open_service(settings: Settings) -> Service:
@@ -177,7 +187,7 @@ def _viewer(settings: Settings, pacs: Pacs | None) -> tuple[tuple[APIRouter, ...
     return (viewer_routes(folder), proxy_routes(pacs.shown)), study_address
 
 
-def _gate(settings: Settings) -> Gate:
+def _keeper(settings: Settings) -> Keeper:
     """Raises UserError where somebody beyond this machine could come in without a login."""
     if settings.token_file is not None and settings.proxy_user is not None:
         raise UserError("--token-file and --proxy-user are two ways to log in", remedy="give one of them")
@@ -190,8 +200,10 @@ def _gate(settings: Settings) -> Gate:
     if settings.host not in LOOPBACK and settings.tls_cert is None:
         typer.echo("raydino: without TLS, films and the token travel unencrypted; docs/deploy.md", err=True)
     token = None if settings.token_file is None else read_token(settings.token_file)
-    keeper = Keeper(token, settings.proxy_user and settings.proxy_user.lower())
-    require_own(settings.folder)
+    return Keeper(token, settings.proxy_user and settings.proxy_user.lower())
+
+
+def _gate(settings: Settings, keeper: Keeper) -> Gate:
     log = AccessLog(settings.folder / "access.jsonl")
     hosts = (*LOOPBACK, settings.host, *settings.host_names)
     return Gate(

@@ -1,6 +1,6 @@
 """OHIF, an open viewer (MIT), served below ``/viewer`` as ``raydino viewer install`` has fetched it.
 
-The content policy lets a page of OHIF's compile WebAssembly and start workers, and reach no host but this one.
+The content policy lets a page of OHIF's make functions from text and start workers, and reach no host but this one.
 Neighbours: ``ohif_install``; ``dicomweb_proxy``, from which it reads films and results.
 """
 
@@ -17,29 +17,23 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from adapters.results.frame import NOTICE
 from adapters.serving.dicomweb_proxy import ROOT
-from adapters.serving.ohif_install import BASE, installed
+from adapters.serving.ohif_build import BASE
+from adapters.serving.ohif_install import installed
 
-
-def _policy(scripts: str) -> str:
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'self' 'wasm-unsafe-eval' blob:{scripts}",
-            "worker-src 'self' blob:",
-            "style-src 'self' 'unsafe-inline'",  # its components style themselves
-            "img-src 'self' blob: data:",
-            "font-src 'self' data:",
-            "connect-src 'self' blob: data:",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-            "base-uri 'none'",
-        )
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'unsafe-eval' blob:",  # its array library and its decoders make functions from text
+        "worker-src 'self' blob:",
+        "style-src 'self' 'unsafe-inline'",  # its components style themselves
+        "img-src 'self' blob: data:",
+        "font-src 'self' data:",
+        "connect-src 'self' blob: data:",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
     )
-
-
-POLICY = _policy("")
-# A script's own policy counts where it runs as a worker. The decoders there (Emscripten) make functions from text.
-_WORKER_POLICY = _policy(" 'unsafe-eval'")
+)
 _HASHED = re.compile(r"\.[0-9a-f]{16}\.js$|(^|/)[0-9a-f]{16}\.(wasm|woff2)$")
 _FILES = (".js", ".css", ".wasm", ".map", ".json")  # a missing one is missing, and no page
 
@@ -67,7 +61,7 @@ def viewer_routes(folder: Path) -> APIRouter:
     @router.get(BASE + "/{path:path}")
     def file(path: str) -> Response:
         """A file of OHIF's; every other address is one of its pages, which its script tells apart."""
-        headers = {"Content-Security-Policy": _WORKER_POLICY if path.endswith(".js") else POLICY}
+        headers = {"Content-Security-Policy": POLICY}
         if path in files and path != "index.html":  # looked up, never joined to a path
             if _HASHED.search(path):
                 headers["Cache-Control"] = "private, max-age=31536000"
@@ -107,13 +101,14 @@ def app_config() -> str:
         "routerBasename": BASE,
         "extensions": [],
         "modes": [],
-        "customizationService": {},
+        "customizationService": [{"ohif.tours": {"$set": []}}],
         "showStudyList": True,
         "showLoadingIndicator": True,
         "showWarningMessageForCrossOrigin": False,
         "showCPUFallbackMessage": False,
         "strictZSpacingForVolumeViewport": True,
         "maxNumberOfWebWorkers": 3,
+        "disableConfirmationPrompts": True,  # a double click on a segmentation shows it
         "investigationalUseDialog": {"option": "always"},
         "defaultDataSourceName": "pacs",
         "dataSources": [source],

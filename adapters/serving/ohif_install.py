@@ -1,8 +1,7 @@
 """Fetching OHIF (MIT) from the npm registry, only when somebody says so, into a folder of the user's.
 
 The archive is checked against the SHA-512 that the registry tells; of it only ``package/dist`` and the licence are
-kept. The build expects to lie at the root of a host, so the addresses in its files are moved to ``BASE``; its entry
-page loses inline scripts, service workers and links to files that nobody asks for here. Neighbour: ``ohif``.
+kept. Neighbours: ``ohif_build``, which says what is changed in its files; ``ohif``, which serves them.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from adapters.serving.ohif_build import BASE, LEFT_OUT, adapted
 from raydino.errors import UserError
 from raydino.readers.base import require_extra
 
-BASE = "/viewer"
 VERSION = "3.13.2"  # the one that the tests open
 REGISTRY = "https://registry.npmjs.org"
 LICENCE = "MIT"
@@ -31,8 +30,6 @@ _MOST_BYTES = 300 * 2**20  # of the archive; 3.13.2 has 50 MB
 _MOST_UNPACKED_BYTES = 2**30  # 3.13.2 has 204 MB
 _MOST_FILES = 5000
 _SECONDS = (10.0, 60.0)
-# Service workers and login pages of other providers load scripts from elsewhere.
-_LEFT_OUT = {"app-config.js", "sw.js", "init-service-worker.js", "google.js", "silent-refresh.html", "manifest.json"}
 
 
 @dataclass(frozen=True)
@@ -124,26 +121,6 @@ def install(content: bytes, folder: Path) -> Ohif:
     return installed(folder)
 
 
-def moved(name: str, data: bytes) -> bytes:
-    """A file of the build (``name`` below dist), for ``BASE`` in place of a host's root."""
-    base = BASE.encode()
-    if name == "index.html":
-        return _entry_page(data.decode()).encode()
-    if name.endswith(".js"):
-        return data.replace(b'__webpack_require__.p = "/";', b'__webpack_require__.p = "' + base + b'/";')
-    if name.endswith(".css"):
-        return re.sub(rb"url\((['\"]?)/(?!/)", rb"url(\1" + base + b"/", data)
-    return data
-
-
-def _entry_page(html: str) -> str:
-    html = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
-    html = re.sub(r'<script[^>]*src="/init-service-worker\.js"[^>]*></script>', "", html)
-    html = re.sub(r'<link rel="(manifest|yandex-tableau-widget|apple-touch-[a-z-]+)"[^>]*>', "", html)
-    html = re.sub(r'<meta name="msapplication-[^>]*>', "", html)
-    return re.sub(r'(src|href)="/(?!/)', rf'\1="{BASE}/', html)
-
-
 def _members(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Plain files of the archive that are kept: package.json, LICENSE and what lies in dist. Raises UserError."""
     n_bytes = n_files = 0
@@ -161,8 +138,8 @@ def _members(content: bytes) -> Iterator[tuple[str, bytes]]:
                 continue
             if name in ("package.json", "LICENSE"):
                 yield name, file.read()
-            elif parts[1] == "dist" and len(parts) > 2 and name[5:] not in _LEFT_OUT:
-                yield name, moved(name[5:], file.read())
+            elif parts[1] == "dist" and len(parts) > 2 and name[5:] not in LEFT_OUT:
+                yield name, adapted(name[5:], file.read())
 
 
 def _get(url: str, most_bytes: int) -> bytes:

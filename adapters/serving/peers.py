@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,8 +77,9 @@ class Peers:
         spoken = tuple(labels)
         audited = sorted(set(table["label"]))
         if not set(spoken) & set(audited):
+            ours, theirs = ", ".join(spoken) or "none", ", ".join(audited)
             raise UserError(
-                f"audits other labels ({', '.join(audited)}) than the adapters speak of ({', '.join(spoken) or 'none'})",
+                f"audits other labels ({theirs}) than the adapters speak of ({ours})",
                 where=path,
                 remedy="give the audit of this model's predictions",
             )
@@ -153,7 +155,7 @@ def _metric_place(peer: Peer) -> int:
     return METRICS.index(peer.metric)
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """A table's value as JSON takes it: None for null."""
     if value is None or value != value:
         return None

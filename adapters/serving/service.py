@@ -72,19 +72,7 @@ class Service:
         keep_days: float = 30.0,
     ) -> Service:
         """Raises UserError where the folder is in use, or cannot be used."""
-        os.umask(0o077)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file of a decoder would hold the film
-        require_own(folder)
-        try:
-            for part in (folder / "films", folder / "results"):
-                part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = (folder / "lock").open("w", encoding="ascii")
-        except OSError as error:
-            raise UserError(f"the folder cannot be used ({error.strerror})", where=folder) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError("another raydino serve works in this folder", where=folder) from None
+        lock = take_folder(folder)
         queue = JobQueue(folder / "queue.sqlite")
         monitoring = Monitoring(queue)
         intake = Intake(queue, folder / "films", model.fingerprint, most_waiting)
@@ -127,8 +115,30 @@ class Service:
                 _LOG.error("old results cannot be removed (%s)", type(error).__name__)
 
 
-def require_own(folder: Path) -> None:
-    """Make the folder, for its owner alone. Raises UserError where it cannot be, or where others could plant files."""
+def take_folder(folder: Path) -> IO[str]:
+    """Make the folder and those in it, for its owner alone; the file whose lock says that it is in use.
+
+    Raises UserError where it cannot be made, others could plant files in it, or another service works in it.
+    """
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file of a decoder would hold the film
+    _require_own(folder)
+    try:
+        for part in (folder / "films", folder / "results"):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w", encoding="ascii")
+    except OSError as error:
+        raise UserError(f"the folder cannot be used ({error.strerror})", where=folder) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UserError("another raydino serve works in this folder", where=folder) from None
+    return lock
+
+
+def _require_own(folder: Path) -> None:
+    """Make the folder. Raises UserError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()

@@ -48,7 +48,7 @@ class SimilarFilms:
 
     @classmethod
     def open(cls, features: str | Path, encoder_fingerprint: str, dataset: str | Path | None = None) -> SimilarFilms:
-        """Open and check it. Raises UserError where it is of another encoder, or of another dataset than ``dataset``."""
+        """Open and check it. Raises UserError where it is of another encoder or of another dataset than these."""
         path = Path(features)
         header = read_header(path, FEATURES)
         films = None if dataset is None else Dataset.open(dataset)

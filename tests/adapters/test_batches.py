@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import adapters.batches
-from adapters.batches import CondensedFilms, FilmFeatures
+from adapters.batches import CONDENSED, CondensedFilms, FilmFeatures
 from raydino.encoder import EncoderOutput
 from raydino.errors import UserError
 from raydino.features import Features
@@ -44,5 +44,7 @@ def test_a_readout_is_made_once_where_it_is_moderate_and_is_the_same_where_it_is
     anew = CondensedFilms(films, condense)
     torch.testing.assert_close(anew.read(chosen), expected)
     assert sum(read) == 301 + 1 + 3
+    torch.testing.assert_close(torch.cat([rows for _, rows in anew.batches()]), readout(output, "grid_2").flip(0))
+    assert max(read) == CONDENSED  # films whose tokens are in memory at a time, whatever the batch
     whole = CondensedFilms(films, lambda one: one)
     assert isinstance(whole.read(chosen), EncoderOutput)

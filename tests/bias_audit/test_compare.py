@@ -74,6 +74,30 @@ def test_the_same_model_twice_changes_nothing(old: pd.DataFrame) -> None:
     assert change_quantities(same)["widened"] == 0
 
 
+def test_row_order_changes_nothing(old: pd.DataFrame) -> None:
+    new = changed(old, 1.0)
+    plain, mixed = compared(old, new), compared(old.sample(frac=1, random_state=2), new.iloc[::-1])
+    pd.testing.assert_frame_equal(plain.gaps, mixed.gaps)
+    pd.testing.assert_frame_equal(plain.figures, mixed.figures)
+
+
+def test_one_patient_less_changes_the_groups_that_held_the_patient(old: pd.DataFrame) -> None:
+    new = changed(old, 1.0)
+    man = new.loc[(new["sex"] == "M") & (new["target"] == 1) & (new["label"] == "Nodule"), "patient_id"].iloc[0]
+    before, after = (
+        compared(old, one).figures.query("axis == 'sex'").set_index(["stratum", "label", "metric"]).sort_index()
+        for one in (new, new[new["patient_id"] != man])
+    )
+    fewer = before["n_patients_new"] - after["n_patients_new"]
+    assert (fewer.loc["M", "Nodule"] == 1).all()
+    assert (fewer.loc["F"] == 0).all()
+    known = before["status"] == "ok"
+    moved = before[["old", "new"]] != after[["old", "new"]]
+    assert not moved.loc[known, "old"].any()
+    assert moved.loc[("M", "Nodule", "sensitivity"), "new"]
+    assert not moved.loc[known, "new"].loc["F"].any()
+
+
 def test_paired_intervals_are_narrower_than_those_of_other_patients(old: pd.DataFrame) -> None:
     new = changed(old, 0.0)
     strangers = new.assign(patient_id="x" + new["patient_id"], sample_id="x" + new["sample_id"])
@@ -109,7 +133,7 @@ def test_the_artifact_follows_its_layout(grown: Changes, tmp_path: Path) -> None
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["quantities"]["widened"] > 0
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "◆ widened" in html
+    assert "◆&nbsp;widened" in html
     assert "http" not in html.replace("http-equiv", "")
 
 

@@ -1,29 +1,21 @@
-"""The report in a real browser: nothing overflows or overlaps, nothing is fetched, axe finds no serious fault.
+"""The four commands' pages in a real browser: nothing overflows or overlaps or is fetched, axe finds no serious fault.
 
 Needs playwright and a Chromium; axe-core (MPL-2.0, never kept here) is named by RAYDINO_AXE. ``.ci/run`` brings both.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from bias_audit.audit import audit
-from bias_audit.axes import choose_axes
-from bias_audit.compare import compare
-from bias_audit.compare_page import write_comparison
-from bias_audit.encoder_run import audit_encoder, encoder_html, encoder_values
-from bias_audit.inputs import table_of
 from bias_audit.printing import QUIET, find_chromium, print_pdf
-from bias_audit.render import write_audit
-from bias_audit.settings import AuditConfig, Recipe
 from raydino.errors import UserError
 
 sync_api = pytest.importorskip("playwright.sync_api")
+KINDS = ("report", "compare", "encoder", "mitigate")
 WIDTHS = {"desktop": 1280, "phone": 390}
 A4_PIXELS = 703  # 186 mm of print area
 STUCK_OUT = """() => [...document.querySelectorAll("body *")]
@@ -53,17 +45,8 @@ TEXTS_MEET = """() => [...document.querySelectorAll("svg g")].flatMap((g) => {
 
 
 @pytest.fixture(scope="module")
-def report(cohort: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    frame = cohort[cohort["label"].isin(["Pleural Effusion", "No Finding"])]
-    table = table_of(frame.drop(columns="threshold"), "a_model_with_a_rather_long_name_and_no_space_in_it.csv")
-    axes = choose_axes(["sex", "site"], table.groups, (18, 40, 60, 80), skip_absent=False)
-    metrics = ("auroc", "sensitivity", "specificity", "underdiagnosis_rate", "brier")
-    recipe = Recipe(
-        bootstraps=100, metrics=metrics, reference={"sex": "M"}, case_mix=("age", "site", "view"), permutations=9
-    )
-    directory = tmp_path_factory.mktemp("page")
-    write_audit(audit(table, axes, AuditConfig(recipe=recipe)), directory)
-    return directory / "report.html"
+def report(audits: dict[str, Path]) -> Path:
+    return audits["report"] / "report.html"
 
 
 @pytest.fixture(scope="module")
@@ -78,21 +61,34 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
-@pytest.fixture
-def page(browser: Any, report: Path) -> Iterator[Any]:
-    """The report at desktop width; a request beyond the file itself, or an error of the script, fails the test."""
-    opened = browser.new_page(viewport={"width": 1280, "height": 1000})
+@contextmanager
+def opened(browser: Any, path: Path) -> Iterator[Any]:
+    """A page at desktop width; a request beyond the file itself, or an error of the script, fails the test."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
     asked: list[str] = []
     faults: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("console", lambda message: faults.append(message.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.set_default_timeout(120_000)
-    opened.goto(report.as_uri())
-    yield opened
-    opened.close()
-    assert asked == [report.as_uri()]
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.set_default_timeout(120_000)
+    page.goto(path.as_uri())
+    yield page
+    page.close()
+    assert asked == [path.as_uri()]
     assert faults == []
+
+
+@pytest.fixture
+def page(browser: Any, report: Path) -> Iterator[Any]:
+    with opened(browser, report) as one:
+        yield one
+
+
+@pytest.fixture(params=KINDS)
+def any_page(browser: Any, audits: dict[str, Path], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page of each of the four commands."""
+    with opened(browser, audits[request.param] / "report.html") as one:
+        yield one
 
 
 def unfold(page: Any) -> None:
@@ -115,62 +111,32 @@ def serious_faults(page: Any, axe: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_nothing_overflows_or_overlaps(page: Any, width: int) -> None:
-    fits(page, width)
+def test_nothing_overflows_or_overlaps(any_page: Any, width: int) -> None:
+    fits(any_page, width)
 
 
-def test_in_print_nothing_is_cut_off_and_what_is_folded_shows(page: Any) -> None:
+def test_in_print_nothing_is_cut_off_and_what_is_folded_shows(any_page: Any) -> None:
+    page = any_page
     page.emulate_media(media="print")
     page.set_viewport_size({"width": A4_PIXELS, "height": 1000})
     assert page.evaluate("document.documentElement.scrollWidth") <= A4_PIXELS
     assert page.evaluate(STUCK_OUT) == []
     assert page.evaluate(OVERLAPS) == []
     assert not page.locator("nav.contents").is_visible()
-    folded = page.locator("details:not(.full):not([open]) > summary + *").first
+    folded = page.locator("details:not(.full):not([open]) > summary ~ :not(.filter)").first
     assert folded.bounding_box()["height"] > 20
     wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
     assert page.evaluate(f"{wide}.map((e) => e.ariaLabel)") == []
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_axe_finds_no_serious_fault(page: Any, width: int) -> None:
+def test_axe_finds_no_serious_fault(any_page: Any, width: int) -> None:
     axe = os.environ.get("RAYDINO_AXE")
     if not axe:
         pytest.skip("RAYDINO_AXE does not name axe-core's axe.min.js (npm install axe-core)")
-    page.set_viewport_size({"width": width, "height": 1000})
-    unfold(page)
-    assert serious_faults(page, axe) == []
-
-
-@pytest.mark.parametrize("kind", ["compare", "encoder"])
-def test_the_other_pages_are_as_good(browser: Any, cohort: pd.DataFrame, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "report.html"
-    {"compare": write_compared, "encoder": write_encoder}[kind](cohort, tmp_path)
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(path.as_uri())
-    for width in WIDTHS.values():
-        fits(page, width)
-    if os.environ.get("RAYDINO_AXE"):
-        assert serious_faults(page, os.environ["RAYDINO_AXE"]) == []
-    page.close()
-
-
-def write_compared(cohort: pd.DataFrame, directory: Path) -> None:
-    frame = cohort[cohort["label"] == "Pleural Effusion"]
-    tables = [table_of(one, name) for one, name in ((frame, "may.csv"), (frame.iloc[::-1], "june.csv"))]
-    axes = choose_axes(["sex"], tables[0].groups, (18,), skip_absent=False)
-    config = AuditConfig(recipe=Recipe(bootstraps=100, metrics=("auroc", "sensitivity")))
-    write_comparison(compare(tables[0], tables[1], (axes, axes), config), directory)
-
-
-def write_encoder(cohort: pd.DataFrame, directory: Path) -> None:
-    films = cohort.drop_duplicates("sample_id").reset_index(drop=True)[["patient_id", "sex", "age_years", "site"]]
-    features = np.random.default_rng(0).normal(0, 1, (len(films), 8)) + (films["sex"] == "F").to_numpy()[:, None]
-    axes = choose_axes(["sex", "age", "site"], list(films.columns), (40, 60), skip_absent=False)
-    config = AuditConfig(recipe=Recipe(bootstraps=100))
-    found = audit_encoder(features, films, axes, config)
-    report = encoder_values(found, "features", films, config, {})
-    (directory / "report.html").write_text(encoder_html(report, found, axes, config), encoding="utf-8")
+    any_page.set_viewport_size({"width": width, "height": 1000})
+    unfold(any_page)
+    assert serious_faults(any_page, axe) == []
 
 
 def test_a_table_is_sorted_and_filtered_by_keyboard(page: Any) -> None:

@@ -55,9 +55,9 @@ export function logout() {
  * By XMLHttpRequest, since fetch tells no progress of what it sends. The file's own name stays here: names of films
  * often hold the patient's.
  */
-export function send(file, progress) {
+export async function send(file, progress) {
   const form = new FormData();
-  form.append("files", file, "film.dcm");
+  form.append("files", await contentOf(file), "film.dcm");
   return new Promise((done, failed) => {
     const request = new XMLHttpRequest();
     request.open("POST", "/studies");
@@ -72,6 +72,15 @@ export function send(file, progress) {
     });
     request.send(form);
   });
+}
+
+/** Read first: a file that is gone looks like a service that is gone once it is being sent. */
+async function contentOf(file) {
+  try {
+    return new Blob([await file.arrayBuffer()]);
+  } catch {
+    throw new ServiceError(400, "The browser cannot read this file.");
+  }
 }
 
 async function ask(path, options = {}) {

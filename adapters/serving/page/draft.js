@@ -11,6 +11,9 @@ import { labelName } from "./names.js";
 const edits = new Map(); // job id → text
 const NOTICE = "Unverified draft. Research use only, never a diagnosis.";
 
+/** Whether anything was edited that leaving the page would lose. */
+export const hasEdits = () => edits.size > 0;
+
 /** Show the draft of `result`, as it was edited here or as the model wrote it. */
 export function showDraft(result) {
   const { draft } = result.reading;
@@ -18,28 +21,38 @@ export function showDraft(result) {
   if (!draft) return;
   const contradictions = draft.contradictions.map((one, n) => ({ ...one, number: n + 1 }));
   const behind = element("div", { class: "behind", "aria-hidden": "true" });
-  const text = element("textarea", { id: "draft-text", spellcheck: "false", "aria-label": "Draft report, unverified", "aria-describedby": "against" });
-  const edited = element("p", { class: "quiet", role: "status" });
+  const text = textArea();
   const told = element("ul", { id: "against", "aria-label": "Sentences against the findings" });
+  const edited = element("p", { class: "quiet", role: "status" });
   const show = () => {
     const left = mark(behind, text.value, contradictions);
     told.replaceChildren(...contradictions.map((one) => toldOf(one, left.has(one), text)));
     edited.textContent = text.value === draft.text ? "" : "Edited here; kept only while this page is open.";
   };
-  text.value = edits.get(result.id) ?? draft.text;
-  text.addEventListener("input", () => {
-    edits.set(result.id, text.value);
-    show();
-  });
-  const reset = () => {
-    edits.delete(result.id);
-    text.value = draft.text;
+  const set = (value) => {
+    if (value === draft.text) edits.delete(result.id);
+    else edits.set(result.id, value);
+    text.value = value;
     show();
   };
-  byId("draft").replaceChildren(element("div", { class: "paper" }, behind, text), told,
-    element("div", { class: "buttons" }, copyButton(text), element("button", { type: "button", onclick: reset }, "Back to the model's text")), edited);
+  text.value = edits.get(result.id) ?? draft.text;
+  text.addEventListener("input", () => set(text.value));
+  const back = element("button", { type: "button", onclick: () => set(draft.text) }, "Back to the model's text");
+  byId("draft").replaceChildren(
+    element("div", { class: "paper" }, behind, text),
+    told,
+    element("div", { class: "buttons" }, copyButton(text), back),
+    edited,
+  );
   show();
 }
+
+const textArea = () => element("textarea", {
+  id: "draft-text",
+  spellcheck: "false",
+  "aria-label": "Draft report, unverified",
+  "aria-describedby": "against",
+});
 
 /** Write `text` behind the text area, its contradicted sentences marked; the contradictions that are still in it. */
 function mark(behind, text, contradictions) {
@@ -62,7 +75,8 @@ function mark(behind, text, contradictions) {
   let end = 0;
   for (const { start, sentence, of } of places) {
     if (start < end) continue;
-    parts.push(text.slice(end, start), element("mark", { "data-number": of.map((one) => one.number).join(" ") }, sentence));
+    const numbers = of.map((one) => one.number).join(" ");
+    parts.push(text.slice(end, start), element("mark", { "data-number": numbers }, sentence));
     end = start + sentence.length;
   }
   behind.replaceChildren(...parts, `${text.slice(end)}\n`);
@@ -76,9 +90,12 @@ function toldOf({ number, sentence, label, reason }, isThere, text) {
     text.focus();
     text.setSelectionRange(start, start + sentence.length);
   };
-  const quote = isThere ? element("button", { type: "button", class: "quote", onclick: select }, `“${sentence}”`) : element("s", {}, `“${sentence}”`);
-  return element("li", { class: isThere ? "" : "gone" }, element("span", { class: "number" }, `${number}`), quote,
-    element("span", {}, ` ${labelName(label)}: ${reason}`), isThere ? null : element("span", { class: "quiet" }, " (no longer in the text)"));
+  const quoted = `“${sentence}”`;
+  return element("li", { class: isThere ? "" : "gone" },
+    element("span", { class: "number" }, `${number}`),
+    isThere ? element("button", { type: "button", class: "quote", onclick: select }, quoted) : element("s", {}, quoted),
+    element("span", {}, ` ${labelName(label)}: ${reason}`),
+    isThere ? null : element("span", { class: "quiet" }, " (no longer in the text)"));
 }
 
 function copyButton(text) {

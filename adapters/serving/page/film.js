@@ -44,8 +44,8 @@ export class FilmView extends EventTarget {
     this.fit();
   }
 
-  setWindow(window) {
-    this.window = allowed(window, this.bits);
+  setWindow(wanted) {
+    this.window = allowed(wanted, this.bits);
     this.stale = true;
     this.#soon();
   }

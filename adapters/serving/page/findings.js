@@ -1,4 +1,4 @@
-/** Findings: a word, a figure and a bar from 0 to 1 with a tick at the operating point; how well the model does below. */
+/** Findings: a word, a figure, a bar from 0 to 1 with a tick at the operating point, and how well the model does. */
 
 import { byId, element } from "./element.js";
 import { labelName, share } from "./names.js";
@@ -10,7 +10,8 @@ const WORDS = { present: "called, ≥", absent: "not called, <" };
 export function showFindings(result) {
   const given = Object.entries(result.reading.findings);
   byId("findings-section").hidden = !given.length;
-  byId("findings").replaceChildren(...ordered(given).map(([label, finding]) => row(label, finding, result.peers[label])));
+  const rows = ordered(given).map(([label, finding]) => row(label, finding, result.peers[label]));
+  byId("findings").replaceChildren(...rows);
   byId("order").onchange = () => showFindings(result);
 }
 
@@ -25,7 +26,9 @@ function row(label, finding, peers) {
   return element("li", { "data-called": finding.called ?? "none" },
     element("div", { class: "finding" },
       element("h3", {}, labelName(label)),
-      element("p", {}, element("span", { class: "word" }, word), " ", element("span", { class: "figure" }, share(finding.probability)))),
+      element("p", {},
+        element("span", { class: "word" }, word), " ",
+        element("span", { class: "figure" }, share(finding.probability)))),
     bar(finding.probability, point),
     peersOf(label, peers));
 }

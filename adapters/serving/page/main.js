@@ -2,7 +2,7 @@
 
 import { bytes, json } from "./api.js";
 import { connectDrop } from "./drop.js";
-import { showDraft } from "./draft.js";
+import { hasEdits, showDraft } from "./draft.js";
 import { byId, element } from "./element.js";
 import { FilmView } from "./film.js";
 import { showFindings } from "./findings.js";
@@ -25,6 +25,8 @@ const SAYS = {
 const view = new FilmView(byId("film"));
 let current = null; // id of the film that is shown or waited for
 let shown = null; // … once its results are on the page
+let asked = null; // … while the service is asked for it
+let askAgain = false; // its state changed meanwhile
 
 const worklist = new Worklist({
   open,
@@ -32,9 +34,9 @@ const worklist = new Worklist({
   trouble,
 });
 const uploads = new Uploads({
-  given: (job) => {
+  given: (job, isFirst) => {
     worklist.add(job);
-    if (current === null || shown !== null) open(job.id);
+    if (isFirst) open(job.id);
   },
   signedOut: () => askForToken(true),
 });
@@ -48,11 +50,14 @@ connectSession(() => {
   uploads.resume();
   if (current) show(current);
 });
+window.addEventListener("beforeunload", (event) => {
+  if (hasEdits() || uploads.pending) event.preventDefault(); // the browser asks whether to leave
+});
 window.addEventListener("hashchange", () => openFromAddress());
 worklist.ask();
 openFromAddress();
 
-/** The address holds the film's job number after #, which never goes to the service's log, and so a reload shows it again. */
+/** The address holds the film's job number after #, which goes into no log, so that a reload shows it again. */
 function openFromAddress() {
   const id = location.hash.slice(1);
   if (/^[0-9a-f]{32}$/.test(id) && id !== current) open(id);
@@ -68,14 +73,25 @@ function open(id) {
   show(id);
 }
 
-/** Show what the service knows of a film: its results, or how far it is. */
+/** Show what the service knows of a film, asking once at a time. */
 async function show(id) {
+  askAgain = asked === id;
+  if (askAgain) return;
+  asked = id;
+  await load(id);
+  if (asked !== id) return; // another was opened
+  asked = null;
+  if (askAgain && shown !== id) show(id);
+}
+
+/** Its results, or how far it is. */
+async function load(id) {
   const isCurrent = () => id === current;
   try {
     const result = await json(`/results/${id}`);
     if (!isCurrent() || shown === id) return;
-    if (result.state !== "read" || !result.reading) clear(`Film ${nameOf(result)} ${SAYS[result.state] ?? "is not read yet"}`, result.reason);
-    else await showReading(result, isCurrent);
+    if (result.reading) await showReading(result, isCurrent);
+    else clear(`Film ${nameOf(result)} ${SAYS[result.state] ?? "is not read yet"}`, result.reason);
   } catch (error) {
     if (!isCurrent()) return;
     if (error.status === 401) askForToken(true);
@@ -114,7 +130,8 @@ function clear(text, reason = null) {
   byId("overlays").hidden = true;
   byId("empty").hidden = current !== null;
   byId("state").className = "state";
-  byId("state").replaceChildren(...(text ? [element("p", { class: "lead" }, text), element("p", {}, reason ?? "")] : []));
+  const told = text ? [element("p", { class: "lead" }, text), element("p", {}, reason ?? "")] : [];
+  byId("state").replaceChildren(...told);
 }
 
 /** Tell that the service did not answer, and take it back once it does. */

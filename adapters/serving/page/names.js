@@ -1,6 +1,6 @@
 /** How names of labels, structures, axes and figures are written on the page. */
 
-const METRICS = { sensitivity: "Sensitivity", specificity: "Specificity", auroc: "AUROC", ppv: "PPV", npv: "NPV", brier: "Brier score" };
+const METRICS = { auroc: "AUROC", ppv: "PPV" };
 const UNITS = { 1: "", "%": "%" };
 
 const spaced = (name) => name.replaceAll("_", " ");

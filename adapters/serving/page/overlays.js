@@ -45,7 +45,8 @@ async function picture(url) {
 }
 
 function structureSwitch(view, overlay, said) {
-  const told = overlay.path ? said && `${(100 * said.share).toFixed(1)} % of the film` : "the mask could not be fetched";
+  const covered = said && `${(100 * said.share).toFixed(1)} % of the film`;
+  const told = overlay.path ? covered : "the mask could not be fetched";
   return toggle(overlay, (shown) => {
     overlay.shown = shown;
     view.redraw();

@@ -4,11 +4,13 @@ import { element } from "./element.js";
 import { groupName, metricName } from "./names.js";
 
 const UNTOLD = { too_few: "too few to say", suppressed: "withheld by the audit" };
+const UNAUDITED = "How well the model does for patients like this one: not told.";
+const OF_GROUPS = "Estimate and 95 % interval over the audit's films. They tell of the group, not of this film.";
 const FIRST = ["sensitivity", "specificity", "auroc"]; // then whatever else the audit has
 
 /** What to put under the probability of `label`; peers: the service's records for it, or undefined without an audit. */
 export function peersOf(label, peers) {
-  if (!peers?.length) return element("p", { class: "quiet" }, "How well the model does for patients like this one: not told.");
+  if (!peers?.length) return element("p", { class: "quiet" }, UNAUDITED);
   const groups = grouped(peers);
   return element("details", { class: "peers" },
     element("summary", {}, element("span", { class: "link" }, "Patients like this one"), ...inShort(groups)),
@@ -33,16 +35,18 @@ function inShort(groups) {
   const size = (group) => first(group).n_images ?? Infinity; // which the audit may have withheld
   const nearest = told.reduce((a, b) => (size(b) < size(a) ? b : a));
   const { n_images, n_positive } = first(nearest);
-  const figures = FIRST.filter((metric) => nearest.metrics.has(metric)).map((metric) => (
-    element("span", { class: "peer" }, element("span", {}, `${metricName(metric)} `), ...figure(nearest.metrics.get(metric)))));
-  return [`: ${nearest.name}; ${count(n_images)} films, ${count(n_positive)} with it. `, element("span", { class: "figures" }, figures)];
+  const metrics = FIRST.filter((metric) => nearest.metrics.has(metric));
+  const figures = metrics.map((metric) => element("span", { class: "peer" },
+    element("span", {}, `${metricName(metric)} `), ...figure(nearest.metrics.get(metric))));
+  const who = `: ${nearest.name}; ${count(n_images)} films, ${count(n_positive)} with it. `;
+  return [who, element("span", { class: "figures" }, figures)];
 }
 
 function table(label, groups) {
   const metrics = ordered(new Set(groups.flatMap((group) => [...group.metrics.keys()])));
   const heads = ["Group", ...metrics.map(metricName)];
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${label}: figures by group` },
-    element("p", { class: "quiet" }, "Estimate and 95 % interval over the audit's films. They tell of the group, not of this film."),
+    element("p", { class: "quiet" }, OF_GROUPS),
     element("table", {},
       element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
       element("tbody", {}, groups.map((group) => groupRow(group, metrics)))));
@@ -50,8 +54,9 @@ function table(label, groups) {
 
 function groupRow(group, columns) {
   const { n_images, n_patients, n_positive } = first(group);
+  const counts = ` ${count(n_images)} films of ${count(n_patients)} patients, ${count(n_positive)} with it`;
   return element("tr", {},
-    element("th", { scope: "row" }, group.name, element("small", {}, ` ${count(n_images)} films of ${count(n_patients)} patients, ${count(n_positive)} with it`)),
+    element("th", { scope: "row" }, group.name, element("small", {}, counts)),
     columns.map((metric) => element("td", {}, ...cell(group.metrics.get(metric)))));
 }
 

@@ -24,7 +24,8 @@ export function showFiles(result) {
   const { version, encoder, adapters } = result.reading.model;
   const links = Object.entries(FILES).filter(([kind]) => result.files?.[kind])
     .map(([kind, name]) => element("li", {}, element("a", { href: result.files[kind], download: true }, name)));
-  const viewer = result.viewer && element("a", { class: "main", href: result.viewer, target: "_blank", rel: "noopener" }, "Open in OHIF");
+  const viewer = result.viewer
+    && element("a", { class: "main", href: result.viewer, target: "_blank", rel: "noopener" }, "Open in OHIF");
   byId("results").replaceChildren(...[
     viewer,
     element("ul", { class: "links" }, links),
@@ -55,8 +56,10 @@ export async function showSimilar(result, isCurrent) {
   }
   if (!isCurrent()) return;
   byId("similar-section").hidden = !films.length;
-  byId("similar").replaceChildren(...films.map((film) => element("li", {},
-    film.picture ? element("img", { src: film.picture, alt: `Similar film ${film.sample_id}`, loading: "lazy" }) : element("div", { class: "no-picture" }, "no picture"),
+  byId("similar").replaceChildren(...films.map((film, n) => element("li", {},
+    film.picture
+      ? element("img", { src: film.picture, alt: `Similar film ${n + 1}`, loading: "lazy" })
+      : element("div", { class: "no-picture" }, "no picture"),
     element("p", {}, labels(film.labels)),
     element("p", { class: "quiet" }, `Similarity ${share(film.similarity)}`))));
 }

@@ -17,7 +17,10 @@ export function connectTools(view) {
   for (const part of ["centre", "width"]) {
     byId(part).addEventListener("input", () => view.setWindow({ ...view.window, [part]: byId(part).valueAsNumber }));
   }
-  byId("preset").addEventListener("change", () => view.presets[byId("preset").value] && view.setWindow(view.presets[byId("preset").value]));
+  byId("preset").addEventListener("change", () => {
+    const preset = view.presets[byId("preset").value];
+    if (preset) view.setWindow(preset);
+  });
   view.addEventListener("view", () => tell(view));
 }
 

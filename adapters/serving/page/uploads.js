@@ -7,29 +7,40 @@ const SHORTEST_WAIT = 3; // seconds between tries, doubled each time …
 const LONGEST_WAIT = 60; // … up to this
 
 export class Uploads {
-  /** given(job) is called for each film that the service took; refused(error) where it asks for its token. */
+  /** given(job, isFirst) is called for each film that the service took, signedOut() where it asks for its token. */
   constructor({ given, signedOut }) {
     Object.assign(this, { given, signedOut, waiting: [], count: 0, busy: false });
   }
 
   /** Send these files, after those that are on their way. They are numbered in the order given: names stay unsaid. */
   add(files) {
+    const batch = { given: 0 }; // films of these files that the service took
     for (const file of files) {
       this.count += 1;
-      const item = { file, number: this.count, text: element("span", {}), bar: element("progress", { max: 1 }) };
-      item.bar.setAttribute("aria-label", `Film ${item.number}`);
-      item.cancel = element("button", { type: "button", "aria-label": `Take film ${item.number} off the list`, onclick: () => this.#drop(item) }, "×");
-      item.row = element("li", {}, item.text, item.bar, item.cancel);
-      item.text.textContent = `Film ${item.number} waits to be sent`;
-      byId("uploads").append(item.row);
+      const item = { file, batch, number: this.count };
+      this.#list(item);
       this.waiting.push(item);
     }
     this.#run();
   }
 
+  /** Whether films are on their way. */
+  get pending() {
+    return this.waiting.length;
+  }
+
   /** Go on after signing in. */
   resume() {
     this.#run();
+  }
+
+  #list(item) {
+    const name = `Film ${item.number}`;
+    item.text = element("span", {}, `${name} waits to be sent`);
+    item.bar = element("progress", { max: 1, value: 0, "aria-label": name });
+    const drop = { type: "button", "aria-label": `Take ${name} off the list`, onclick: () => this.#drop(item) };
+    item.row = element("li", {}, item.text, item.bar, element("button", drop, "×"));
+    byId("uploads").append(item.row);
   }
 
   #drop(item) {
@@ -55,8 +66,10 @@ export class Uploads {
           item.bar.value = share;
           item.text.textContent = `Film ${item.number}: ${share < 1 ? `${Math.floor(100 * share)} % sent` : "sent"}`;
         });
+        if (item.dropped) return true; // the service has it all the same, and lists it
         this.#drop(item);
-        this.given(job);
+        item.batch.given += 1;
+        this.given(job, item.batch.given === 1);
         return true;
       } catch (error) {
         if (error.status === 401) {

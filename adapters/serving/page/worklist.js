@@ -3,7 +3,6 @@
 import { json } from "./api.js";
 import { byId, element } from "./element.js";
 
-export const STATES = { waiting: "waiting", reading: "reading", read: "read", refused: "refused", failed: "failed" };
 const SIGNS = { waiting: "…", reading: "◐", read: "✓", refused: "✕", failed: "!" };
 const LIMIT = 50;
 const SOON = 1; // seconds, where something is under way; longer the longer nothing changes …
@@ -75,14 +74,15 @@ export class Worklist {
   #row(job) {
     if (!this.rows.has(job.id)) {
       const state = element("span", { class: "job-state" });
-      const button = element("button", { type: "button", "aria-current": job.id === this.chosen, onclick: () => this.open(job.id) },
+      const open = { type: "button", "aria-current": job.id === this.chosen, onclick: () => this.open(job.id) };
+      const button = element("button", open,
         element("span", { class: "job-name" }, nameOf(job)), state,
         element("time", { datetime: job.received, class: "quiet" }, timeOf(job.received)));
       this.rows.set(job.id, { item: element("li", {}, button), button, state });
     }
     const row = this.rows.get(job.id);
     row.item.dataset.state = job.state;
-    row.state.replaceChildren(element("span", { "aria-hidden": "true" }, SIGNS[job.state] ?? ""), ` ${STATES[job.state] ?? job.state}`);
+    row.state.replaceChildren(element("span", { "aria-hidden": "true" }, SIGNS[job.state] ?? ""), ` ${job.state}`);
     return row;
   }
 }
@@ -94,5 +94,7 @@ function timeOf(received) {
   const time = new Date(received);
   if (Number.isNaN(time.valueOf())) return "";
   const today = time.toDateString() === new Date().toDateString();
-  return today ? time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : time.toLocaleDateString([], { day: "numeric", month: "short" });
+  return today
+    ? time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : time.toLocaleDateString([], { day: "numeric", month: "short" });
 }

@@ -26,6 +26,16 @@ HEADS: dict[str, dict[str, Any]] = {
     "classification_query": {**ATTENTION, **DESCENT},
     "classification_knn": {"readout": "cls_mean", "k": [5, 10], "temperature": 0.07},
     "classification_logistic": {"readout": "cls_mean", "C": [1e-3, 1e-2], "max_iterations": 200},
+    "classification_fair": {
+        "readout": "cls_mean",
+        "C": [1e-3, 1e-2],
+        "max_iterations": 200,
+        "by": ["sex"],
+        "min_patients": 3,
+        "constraint": "equalized_odds",
+        "difference": 0.05,
+        "rounds": 6,
+    },
 }
 COMMON = {"seed": 0, "views": ["PA", "AP", "UNKNOWN"], "labels": "all"}
 

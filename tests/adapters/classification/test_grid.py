@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from adapters.batches import FilmFeatures
+from adapters.batches import CondensedFilms, FilmFeatures, Split
 from adapters.classification.grid import GridClassifier
 from adapters.fit import fit
 from adapters.readouts import readouts
@@ -58,6 +58,33 @@ def test_a_head_of_the_grid_is_that_head_trained_alone_at_its_rate(
     assert together.config.recipe.blocks == alone.config.recipe.blocks == (-2, -1)[-last:]
     output = FilmFeatures(exact, ids, blocks=together.config.recipe.blocks).read(torch.arange(9))
     torch.testing.assert_close(together(output), alone(output), rtol=1e-3, atol=1e-5)
+
+
+def test_the_head_that_a_fit_keeps_is_that_head_fitted_alone(
+    config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
+) -> None:
+    exact = Features(both_blocks.sample_ids, EncoderOutput(*(t.double() for t in both_blocks.output)), (-2, -1))
+
+    def fitted(config: Any) -> tuple[GridClassifier, dict[str, Any]]:
+        adapter = GridClassifier(config, encoder.spec, dataset.label_names).double()
+        splits = []
+        for name in ("train", "val"):
+            films = FilmFeatures(exact, dataset.sample_ids(name), blocks=config.recipe.blocks)
+            truth = adapter.targets(dataset, films.sample_ids).double()
+            splits.append(Split(CondensedFilms(films, adapter.condense), truth))
+        adapter.observe(splits[0].films, splits[0].targets)
+        return adapter, adapter.learn(*splits, torch.Generator().manual_seed(0))
+
+    config = config_of("classification_grid", learning_rate_factors=[0.1, 0.5, 1.0])
+    together, history = fitted(config)
+    kept = together.config.recipe
+    (factor,) = kept.learning_rate_factors
+    settings = kept.model_copy(update={"learning_rate_factors": (1.0,), "learning_rate": kept.learning_rate * factor})
+    alone, history_alone = fitted(config.model_copy(update={"recipe": settings}))
+    assert history["best_epoch"] == history_alone["best_epoch"]
+    assert history["loss"] == pytest.approx(history_alone["loss"], rel=1e-6)
+    output = FilmFeatures(exact, dataset.sample_ids("test"), blocks=kept.blocks).read(torch.arange(9))
+    torch.testing.assert_close(together(output), alone(output), rtol=1e-4, atol=1e-5)
 
 
 def test_a_head_that_diverges_loses_and_harms_no_other(

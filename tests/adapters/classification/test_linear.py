@@ -42,7 +42,7 @@ def test_the_objective_is_penalised_logistic_regression(
 
     def objective() -> torch.Tensor:
         optimiser.zero_grad()
-        value = (adapter.loss(output, truth).mean(0) + adapter.penalty()).sum()
+        value = (adapter.loss(output, truth).sum(2).mean(0) + adapter.penalty()).sum()
         value.backward()
         return value
 
@@ -58,8 +58,8 @@ def test_unknown_labels_add_no_loss_and_no_gradient(classification_values: dict[
     output = encoder(torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0)))
     target = torch.tensor([[1.0, float("nan")], [0.0, float("nan")], [float("nan"), float("nan")]])
     loss = adapter.loss(output, target)
-    assert loss.shape == (3, 2)  # films, penalties
-    torch.testing.assert_close(loss, torch.tensor([[1.0], [1.0], [0.0]]).expand(3, 2) * np.log(2))
+    assert loss.shape == (3, 2, 2)  # films, penalties, labels
+    torch.testing.assert_close(loss.sum(2), torch.tensor([[1.0], [1.0], [0.0]]).expand(3, 2) * np.log(2))
     loss.sum().backward()
     assert adapter.heads.weight.grad is not None
     assert bool((adapter.heads.weight.grad[:, :, 1] == 0).all())

@@ -7,6 +7,7 @@ from sklearn.metrics import log_loss
 
 from adapters.batches import FilmFeatures
 from adapters.fit import fit
+from adapters.groups import group_of
 from adapters.readouts import gather
 from adapters.targets import films_of
 from raydino.artifacts.dataset import Dataset
@@ -37,6 +38,27 @@ def test_each_label_is_scikit_learns_regression_at_its_best_c(
         logits = fitted.adapter.logits_of(FilmFeatures(both_blocks, ids["val"]))[:, column]
         expected = models[best].decision_function(rows["val"])
         assert logits == pytest.approx(expected, rel=1e-2, abs=1e-2)
+
+
+def test_reweighed_regression_is_scikit_learns_with_sample_weights(
+    config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
+) -> None:
+    objective = {"kind": "reweighing", "by": ["age>=50"], "min_patients": 1, "weights": "independent"}
+    config = config_of("classification_logistic", C=[0.01], max_iterations=2000, objective=objective)
+    fitted = fit(config, encoder, dataset, both_blocks)
+    ids = films_of(dataset, "train", ["PA", "AP", "UNKNOWN"])
+    rows = fitted.adapter.standardise(gather(FilmFeatures(both_blocks, ids), "cls_mean")).double().numpy()
+    for column, label in enumerate(fitted.adapter.labels):
+        truth = dataset.labels.loc[ids, label].to_numpy(float)
+        known = np.isfinite(truth)
+        group, y = group_of(["age>=50"], dataset, ids)[known], truth[known]
+        p_cell = np.array([np.mean((group == g) & (y == t)) for g, t in zip(group, y, strict=True)])
+        weight = np.array([np.mean(group == g) * np.mean(y == t) for g, t in zip(group, y, strict=True)]) / p_cell
+        assert weight.std() > 0
+        model = LogisticRegression(C=0.01, max_iter=5000, tol=1e-8).fit(rows[known], y, weight)
+        logits = fitted.adapter.logits_of(FilmFeatures(both_blocks, ids))[:, column]
+        assert logits == pytest.approx(model.decision_function(rows), rel=1e-2, abs=1e-2)
+        assert set(fitted.metrics["groups"][label]) == set(group)
 
 
 def test_a_solver_that_is_cut_short_says_so(

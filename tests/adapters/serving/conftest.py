@@ -1,7 +1,15 @@
-"""Films as DICOM files, a reading room of tiny adapters over an empty folder, and an HTTP client of it."""
+"""Films, a reading room of tiny adapters and an HTTP client of it; ``raydino serve`` as a process; OHIF."""
+
+from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +20,19 @@ from adapters.reading import Reader
 from adapters.results.model import Model
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper
 from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.ohif_install import default_folder, install, installed
 from adapters.serving.service import Service
+from raydino.errors import UserError
 from raydino.phantom.archive import write_archive
+
+
+@dataclass(frozen=True)
+class Serving:
+    """``raydino serve`` as a process, the port of its SCP and the address of its page."""
+
+    process: subprocess.Popen[bytes]
+    dicom_port: int
+    address: str
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +80,46 @@ def client_of(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
         return TestClient(create_app(desk), base_url="http://localhost", client=("127.0.0.1", 50000))
 
     return make
+
+
+@pytest.fixture
+def start_serving(reading_encoder: Path, bundles: dict[str, Path]) -> Iterator[Callable[..., Serving]]:
+    """``start(folder, *options)``: ``raydino serve`` once it serves; killed at the end of the test."""
+    running = []
+
+    def start(folder: Path, *options: str) -> Serving:
+        adapters = [word for path in bundles.values() for word in ("--adapter", str(path))]
+        command = ["serve", "--encoder", str(reading_encoder), *adapters, "--folder", str(folder), "--device", "cpu"]
+        path = folder.parent / f"{folder.name}.log"
+        with path.open("ab") as log:
+            begin = log.tell()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "raydino", *command, "--port", "0", "--dicom-port", "0", *options],
+                stdout=log,
+                stderr=log,
+            )
+        running.append(process)
+        for _ in range(1200):
+            said = path.read_text()[begin:]
+            if found := re.search(r"C-STORE to RAYDINO at 127\.0\.0\.1:(\d+)\n(http://[0-9.:]+) ", said):
+                return Serving(process, int(found[1]), found[2])
+            assert process.poll() is None, said
+            time.sleep(0.1)
+        raise AssertionError("raydino serve did not start")
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def ohif(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an installed OHIF: RAYDINO_OHIF names the archive that ``npm pack @ohif/app`` makes."""
+    archive = os.environ.get("RAYDINO_OHIF")
+    if archive:
+        return install(Path(archive).read_bytes(), tmp_path_factory.mktemp("ohif") / "ohif").folder
+    try:
+        return installed(default_folder()).folder
+    except UserError as error:
+        pytest.skip(str(error))

@@ -1,8 +1,7 @@
-"""The page's pictures: the film upright and deep, masks of the archive's SEG where they lie in it, attention over it."""
+"""The page's pictures: the film upright and deep, the SEG's masks where they lie in it, attention over it."""
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.serving.launch import Settings, _gate
-from adapters.serving.service import require_own
+from adapters.serving.launch import Settings, _keeper
+from adapters.serving.service import take_folder
 from raydino.errors import UserError
 
 
@@ -20,7 +20,7 @@ def settings(tmp_path: Path) -> dict[str, object]:
 def test_it_is_made_for_its_owner(tmp_path: Path) -> None:
     old = os.umask(0o022)
     try:
-        require_own(tmp_path / "a" / "room")
+        take_folder(tmp_path / "a" / "room")
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a" / "room").stat().st_mode) == 0o700
@@ -31,7 +31,7 @@ def test_others_could_plant_films(mode: int, tmp_path: Path) -> None:
     (tmp_path / "room").mkdir()
     (tmp_path / "room").chmod(mode)
     with pytest.raises(UserError, match="others on this machine can write"):
-        require_own(tmp_path / "room")
+        take_folder(tmp_path / "room")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -39,21 +39,14 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
     os.chown(tmp_path / "room", 12345, 12345)
     with pytest.raises(UserError, match="others on this machine can write"):
-        require_own(tmp_path / "room")
+        take_folder(tmp_path / "room")
 
 
 def test_no_folder_at_all(tmp_path: Path) -> None:
     (tmp_path / "room").write_text("a file")
     for taken in (tmp_path / "room", tmp_path / "room" / "below"):
         with pytest.raises(UserError, match="the folder cannot be used"):
-            require_own(taken)
-
-
-def test_the_gate_asks_too(settings: dict[str, object]) -> None:
-    Path(str(settings["folder"])).mkdir(parents=True)
-    Path(str(settings["folder"])).chmod(0o777)
-    with pytest.raises(UserError, match="others on this machine can write"):
-        _gate(Settings(**settings))  # type: ignore[arg-type]
+            take_folder(taken)
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -63,6 +56,6 @@ def test_a_certificate_that_is_none(content: str | None, settings: dict[str, obj
         cert.write_text(content)
         key.write_text(content)
     with pytest.raises(UserError, match="the certificate cannot be used") as told:
-        _gate(Settings(**settings, tls_cert=cert, tls_key=key))  # type: ignore[arg-type]
+        _keeper(Settings(**settings, tls_cert=cert, tls_key=key))  # type: ignore[arg-type]
     assert re.search(r"No such file|no PEM", str(told.value))
     assert not Path(str(settings["folder"])).exists()

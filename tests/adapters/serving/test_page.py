@@ -392,12 +392,15 @@ def test_the_draft_is_edited_marked_copied_and_reset(page: Any, address: str, fi
     page.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"Unverified draft. {NOTICE}\n\n{area.input_value()}\n"
+    leaves = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert page.evaluate(leaves) is False  # the browser would ask
     open_film(page, films[1])
     assert area.input_value() == "Another film."
     open_film(page, films[0])
     assert "A small effusion." in area.input_value()
     page.get_by_role("button", name="Back to the model's text").click()
     assert area.input_value() == DRAFT
+    assert page.evaluate(leaves) is True
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])") == "[{},{}]"
 
 
@@ -442,6 +445,32 @@ def test_beside_a_probability_stands_how_well_the_model_does_for_such_patients(
     figures = [float(one.strip("<> ")) for one in page.locator("#findings .figure").all_text_contents()]
     assert figures == sorted(figures, reverse=True)
     assert rows.nth(0).locator("h3").text_content() != label
+
+
+def test_similar_films_and_the_viewer_are_shown_where_they_are_given(page: Any, address: str, films: list[str]) -> None:
+    def change(said: dict[str, Any]) -> None:
+        said |= {"similar": f"/results/{films[0]}/similar", "viewer": "/viewer/a-study"}
+
+    labels: list[dict[str, int | None]] = [{"Pleural_Effusion": 1, "Nodule": 0}, {"Nodule": 0, "Mass": None}, {}]
+    pictures = ["/page/icon.svg", None, None]
+    like = [
+        {"sample_id": f"s{n}", "similarity": 0.999 - n / 10, "labels": said, "picture": picture}
+        for n, (said, picture) in enumerate(zip(labels, pictures, strict=True))
+    ]
+    page.route("**/similar", lambda route: route.fulfill(json={"films": like}))
+    planted(page, address, films[0], change)
+    open_film(page, films[0])
+    page.locator("#similar li").first.wait_for()
+    told = page.locator("#similar li").all_text_contents()
+    assert [one.partition("Similarity ")[2] for one in told] == ["> 0.99", "0.90", "0.80"]
+    assert "Pleural Effusion" in told[0]
+    assert "none of its labels present" in told[1]
+    assert "labels not known" in told[2]
+    assert page.locator("#similar img").count() == 1
+    assert page.get_by_role("link", name="Open in OHIF").get_attribute("href") == "/viewer/a-study"
+    open_film(page, films[1])
+    page.locator("#similar-section").wait_for(state="hidden")
+    assert page.get_by_role("link", name="Open in OHIF").count() == 0
 
 
 def test_a_refused_file_shows_why(page: Any) -> None:
@@ -506,6 +535,29 @@ def test_what_is_too_large_is_told_once_and_the_rest_goes_on(
     assert refused.count() == 0
     assert len(tries) == 2
     assert all(b"PLANTED" not in body for body in tries)  # names of files stay here
+
+
+def test_of_several_films_the_first_is_opened_and_stays(
+    page: Any, address: str, dicom_films: list[Path], films: list[str]
+) -> None:
+    drop(page, *(path.read_bytes() for path in dicom_films[:2]))
+    shown(page, films[0])
+    page.locator("#uploads li").first.wait_for(state="detached")
+    assert page.url.endswith(f"#{films[0]}")
+    page.goto(f"{address}/")
+    assert page.url == f"{address}/"
+    page.goto(f"{address}/#{films[1]}")
+    shown(page, films[1])
+
+
+def test_a_file_that_the_browser_cannot_read_is_not_tried_again(page: Any, tmp_path: Path) -> None:
+    chosen = tmp_path / "film.dcm"
+    chosen.write_bytes(b"soon gone")
+    with page.expect_file_chooser() as choosing:
+        page.get_by_role("button", name="Choose films").click()
+    page.evaluate("() => { File.prototype.arrayBuffer = () => Promise.reject(new DOMException('gone')); }")
+    choosing.value.set_files(chosen)
+    page.get_by_text("Film 1 was not taken. The browser cannot read this file.").wait_for()
 
 
 def test_a_service_that_does_not_answer_is_told_and_asked_ever_less(
@@ -638,3 +690,4 @@ def test_the_page_is_plain_files_without_anything_from_elsewhere(address: str) -
         assert served.status_code == 200
         text = served.text.replace("http://www.w3.org/2000/svg", "").replace("https://jfly.uni-koeln.de/color/", "")
         assert not re.search(r"https?://|innerHTML|eval\(|style=|\son\w+=", text), name
+        assert name[-3:] != ".js" or max(map(len, text.splitlines())) <= 120, name

@@ -10,7 +10,7 @@ import pytest
 
 from raydino.readers import web_request
 from raydino.readers.base import SourceGone
-from raydino.readers.web_request import get
+from raydino.readers.web_request import get, get_once
 
 Server = Callable[..., Any]
 
@@ -120,3 +120,11 @@ def test_a_server_that_speaks_no_tls(web_server: Server, pauses: list[float]) ->
     with pytest.raises(SourceGone, match="TLS fails: is it https"):
         get(server.url.replace("http://", "https://"), "*/*")
     assert pauses == []
+
+
+def test_once_is_once(web_server: Server, pauses: list[float]) -> None:
+    server = web_server(answers((503, {}, b""), (200, {}, b"film")))
+    with pytest.raises(SourceGone, match="the server is busy"):
+        get_once(server.url, "*/*")
+    assert get_once(server.url, "*/*").content == b"film"
+    assert not pauses
