@@ -127,7 +127,7 @@ def result(job: AnyJob, desk: AtDesk) -> ResultAnswer:
             document=f"{url}/report.pdf",
         ),
         similar=f"{url}/similar" if desk.looking.similar else None,
-        viewer=desk.viewer(record["film"]["study_instance_uid"]) if desk.viewer else None,
+        viewer=f"{url}/viewer" if desk.viewer else None,
     )
 
 
@@ -211,6 +211,15 @@ def document(job: ReadJob, desk: AtDesk) -> Response:
     """The document that the encapsulated PDF holds."""
     made = pydicom.dcmread(_file(desk, job, ".pdf.dcm"))
     return Response(made.EncapsulatedDocument[: made.EncapsulatedDocumentLength], media_type="application/pdf")
+
+
+@router.get("/results/{job_id}/viewer", responses=_GONE, status_code=307, response_class=RedirectResponse)
+def viewer(job: ReadJob, desk: AtDesk) -> RedirectResponse:
+    """The study in the viewer, whose address holds its Study Instance UID; ours never do."""
+    if desk.viewer is None:
+        raise HTTPException(404, "the service was started without a viewer")
+    record = json.loads(_file(desk, job, ".json").read_text(encoding="utf-8"))
+    return RedirectResponse(desk.viewer(record["film"]["study_instance_uid"]))
 
 
 @router.post("/login", status_code=204, openapi_extra={"security": []})

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 from fastapi.testclient import TestClient
 
@@ -123,3 +126,15 @@ def ohif(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return installed(default_folder()).folder
     except UserError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def coloured() -> Callable[[Any], npt.NDArray[np.bool_]]:
+    """Where a page of OHIF's is red, and where green: nothing of its own is either, the first two segments are."""
+
+    def look(page: Any) -> npt.NDArray[np.bool_]:
+        png = page.screenshot()
+        blue, green, red = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).astype(int).transpose(2, 0, 1)
+        return np.stack([red - np.maximum(green, blue) > 40, green - np.maximum(red, blue) > 40])
+
+    return look

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -90,15 +89,8 @@ def study(tmp_path: Path, radiograph: Callable[..., Dataset]) -> list[Path]:
     return [path, tmp_path / "seg.dcm"]
 
 
-def coloured(page: Any) -> npt.NDArray[np.bool_]:
-    """Where the page is red, and where green: nothing of OHIF's own is either."""
-    png = page.screenshot()
-    blue, green, red = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).astype(int).transpose(2, 0, 1)
-    return np.stack([red - np.maximum(green, blue) > 40, green - np.maximum(red, blue) > 40])
-
-
 @pytest.mark.timeout(420)
-def test_a_segmentation_lies_on_its_film(address: str) -> None:
+def test_a_segmentation_lies_on_its_film(address: str, coloured: Callable[[Any], npt.NDArray[np.bool_]]) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     try:
         program = find_chromium()
