@@ -35,6 +35,16 @@ def test_the_unit_s_command_line(unit: dict[str, list[str]]) -> None:
     assert int(unit["TimeoutStopSec"][0]) > 120  # a file may be at work so long
 
 
+def test_the_command_of_the_readme(root: Path) -> None:
+    (line,) = re.findall(r"^\.venv/bin/raydino serve (.*)$", (root / "README.md").read_text("utf-8"), re.MULTILINE)
+    app = typer.Typer()
+    app.command()(serve)
+    said = get_command(app).make_context("serve", shlex.split(line)).params
+    assert said["host"] == "127.0.0.1"
+    steps = (root / "raydino" / "demo.py").read_text(encoding="utf-8")
+    assert all(path.name in steps for path in (said["encoder"], said["audit"], *said["adapter"]))
+
+
 def test_systemd_accepts_the_unit(root: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
