@@ -25,6 +25,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.serving.limits import Rate
 from raydino.errors import UserError
 
 COOKIE = "raydino_session"
@@ -43,6 +44,7 @@ class Keeper:
     proxy_header: str | None = None
     proxies: tuple[str, ...] = LOOPBACK
     clock: Callable[[], float] = time.monotonic
+    strangers: Rate = field(default_factory=lambda: Rate(per_second=1.0, burst=60.0))  # refused
     _sessions: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -138,19 +140,22 @@ class Access:
 
         try:
             refused = self._refusal(scope, headers, who)
+            if refused and who is None and not self._keeper.strangers.allows(peer):
+                refused = JSONResponse({"detail": "too many requests without a login"}, 429, {"Retry-After": "10"})
             await (refused or self._app)(scope, receive, sending)
         finally:
             path = getattr(scope.get("route"), "path", "")
             self._seen(path, scope["method"], status)
-            self._log.write(
-                who=who,
-                peer=peer,
-                method=scope["method"],
-                route=path,
-                job=scope.get("path_params", {}).get("job_id"),
-                status=status,
-                seconds=round(time.monotonic() - begun, 4),
-            )
+            if who is not None or status != 429:  # else who floods the service would fill the disk with lines
+                self._log.write(
+                    who=who,
+                    peer=peer,
+                    method=scope["method"],
+                    route=path,
+                    job=scope.get("path_params", {}).get("job_id"),
+                    status=status,
+                    seconds=round(time.monotonic() - begun, 4),
+                )
 
     def _refusal(self, scope: Scope, headers: Headers, who: str | None) -> JSONResponse | None:
         if _host(headers.get("host", "")) not in self._hosts:

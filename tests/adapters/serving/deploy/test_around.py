@@ -42,7 +42,8 @@ def test_the_command_of_the_readme(root: Path) -> None:
     said = get_command(app).make_context("serve", shlex.split(line)).params
     assert said["host"] == "127.0.0.1"
     steps = (root / "raydino" / "demo.py").read_text(encoding="utf-8")
-    assert all(path.name in steps for path in (said["encoder"], said["audit"], *said["adapter"]))
+    for path in (said["encoder"], said["audit"], *said["adapter"]):
+        assert f'"{path.name.removeprefix("adapter-")}' in steps, path
 
 
 def test_systemd_accepts_the_unit(root: Path, tmp_path: Path) -> None:
