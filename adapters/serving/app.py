@@ -18,7 +18,7 @@ from adapters.results.frame import NOTICE
 from adapters.serving.access import Access, AccessLog, Keeper
 from adapters.serving.headers import SecurityHeaders
 from adapters.serving.intake import Full, Intake
-from adapters.serving.limits import LOGINS_PER_MINUTE, Limits, Rate
+from adapters.serving.limits import LOGINS_PER_MINUTE, Bodies, Limits, Rate
 from adapters.serving.looking import Looking, NotDrawn
 from adapters.serving.monitoring import Monitoring
 from adapters.serving.queue import JobQueue
@@ -26,6 +26,7 @@ from raydino import __version__
 
 PAGE = Path(__file__).parent / "page"
 MOST_BYTES = 512 * 2**20  # of one request
+_REQUESTS = 4  # of that size at a time
 RETRY_SECONDS = "10"
 
 
@@ -76,6 +77,7 @@ def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     gate = desk.gate
     # The last that is added is the first to see a request.
     logins = Rate(LOGINS_PER_MINUTE / 60, LOGINS_PER_MINUTE)
+    app.add_middleware(Bodies, most_bytes=_REQUESTS * gate.most_bytes)
     app.add_middleware(Limits, most_bytes=gate.most_bytes, rate=Rate(gate.per_second, gate.burst), logins=logins)
     app.add_middleware(Access, keeper=gate.keeper, hosts=gate.hosts, log=gate.log, seen=desk.monitoring.request_ended)
     app.add_middleware(SecurityHeaders, is_tls=gate.is_tls)

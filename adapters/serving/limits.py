@@ -11,6 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.serving.intake import Full
+
 _MOST_PEERS = 10_000
 LOGINS_PER_MINUTE = 6
 
@@ -79,3 +81,30 @@ class Limits:
         except TooLarge:
             if not has_begun:
                 await refused(scope, receive, send)
+
+
+class Bodies:
+    """ASGI middleware: Full once the bodies of all requests that are being answered have more than ``most_bytes``.
+
+    A form's small files are kept in memory until its answer, so a limit for one request is none for all of them.
+    """
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self._app, self._most_bytes, self._held = app, most_bytes, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        held = 0
+
+        async def receiving() -> Message:
+            nonlocal held
+            message = await receive()
+            came = len(message.get("body", b""))
+            held, self._held = held + came, self._held + came
+            if self._held > self._most_bytes:
+                raise Full
+            return message
+
+        try:
+            await self._app(scope, receiving, send)
+        finally:
+            self._held -= held
