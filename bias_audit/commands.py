@@ -15,9 +15,17 @@ class _PredictionsFirst(TyperGroup):
     """``raydino audit FILE`` is ``raydino audit predictions FILE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+        if args and args[0] not in ("--help", "-h") and (args[0] not in self.commands or _is_meant_as_path(args)):
             args = [DEFAULT, *args]
         return list(super().parse_args(ctx, args))
+
+
+def _is_meant_as_path(args: list[str]) -> bool:
+    """Predictions are often called ``predictions``: the word is a path where only options follow and it is there."""
+    path, *others = args
+    return (
+        path == DEFAULT and bool(others) and others[0].startswith("-") and others != ["--help"] and Path(path).exists()
+    )
 
 
 audit = typer.Typer(

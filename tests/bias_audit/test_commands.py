@@ -136,3 +136,18 @@ def test_no_module_of_the_audit_imports_torch() -> None:
     code = f"import sys, {', '.join(modules)}; assert not {{'torch', 'pydicom', 'adapters'}} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_predictions_may_be_called_predictions(
+    csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the README: the word is a path where it is one, and the command's name where a path follows."""
+    csv.rename(tmp_path / "predictions")
+    monkeypatch.chdir(tmp_path)
+    options = ["--out", "audit", "--by", "sex"]
+    assert run(["audit", "predictions", *options]) == 2
+    assert "predictions: cannot tell what" in capsys.readouterr().err  # a path, and not a missing argument
+    (tmp_path / "predictions").rename(csv)
+    assert run(["audit", "predictions", *options]) == 2
+    assert "Missing argument" in capsys.readouterr().err
+    assert run(["audit", "predictions", "predictions.csv", *options, "--bootstraps", "100"]) == 0
