@@ -89,8 +89,7 @@ def launch(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,  # it would hold addresses as they were asked for
                 server_header=False,
-                proxy_headers=settings.proxy_user is not None,
-                forwarded_allow_ips="127.0.0.1",
+                proxy_headers=False,  # the application does it, after it has seen who connected
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
                 timeout_graceful_shutdown=_GRACE_SECONDS,

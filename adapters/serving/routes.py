@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path as FilePath
+from tempfile import SpooledTemporaryFile
 from threading import BoundedSemaphore
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import pydicom
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
@@ -24,6 +25,7 @@ from adapters.serving.looking import NotDrawn
 from adapters.serving.queue import Job, State
 
 _MOST_FILES = 1000
+_SPOOLED_BYTES = 2**20  # of a bare body that stay in memory while it comes in
 _IN_MEMORY = BoundedSemaphore(4)  # films that requests hold in memory at a time
 _FAULTS: dict[int | str, dict[str, Any]] = {
     status: {"model": Fault} for status in (400, 401, 403, 413, 415, 422, 429, 503)
@@ -78,24 +80,31 @@ async def receive(request: Request, desk: AtDesk) -> JobsAnswer:
     """Take DICOM files, as a form's ``files`` or as a bare body; each is a job. The same file again is the same job."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/dicom":
-        contents: Sequence[bytes | UploadFile] = [await request.body()]
-    elif kind == "multipart/form-data":
-        form = await request.form(max_files=_MOST_FILES, max_fields=10)
-        contents = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
-    else:
+        with SpooledTemporaryFile(_SPOOLED_BYTES) as body:  # as forms are: large files wait on the disk
+            async for part in request.stream():
+                body.write(part)
+            return await _receive_all(desk, [body])
+    if kind != "multipart/form-data":
         raise HTTPException(415, "send application/dicom, or multipart/form-data with `files`")
-    if not contents:
-        raise HTTPException(400, "the form has no file named `files`")
-    jobs = [await run_in_threadpool(_receive_one, desk, content) for content in contents]
+    async with request.form(max_files=_MOST_FILES, max_fields=10) as form:
+        files = [part.file for part in form.getlist("files") if isinstance(part, UploadFile)]
+        if not files:
+            raise HTTPException(400, "the form has no file named `files`")
+        return await _receive_all(desk, files)
+
+
+async def _receive_all(desk: Desk, files: Sequence[IO[bytes]]) -> JobsAnswer:
+    jobs = [await run_in_threadpool(_receive_one, desk, file) for file in files]
     return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs])
 
 
-def _receive_one(desk: Desk, content: bytes | UploadFile) -> Job:
+def _receive_one(desk: Desk, file: IO[bytes]) -> Job:
     with _IN_MEMORY:
-        data = content if isinstance(content, bytes) else content.file.read()
-        if not data:
+        file.seek(0)
+        content = file.read()
+        if not content:
             raise HTTPException(400, "a file is empty")
-        return desk.intake.receive(data)
+        return desk.intake.receive(content)
 
 
 @router.get("/results")
