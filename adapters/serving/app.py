@@ -57,7 +57,7 @@ class Desk:
 
 def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     """The application; ``extra_routes``: the viewer's, where there is one."""
-    from adapters.serving.routes import router
+    from adapters.serving.routes import open_router, router
 
     app = FastAPI(
         title="raydino",
@@ -68,6 +68,7 @@ def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     )
     app.state.desk = desk
     app.include_router(router)
+    app.include_router(open_router)
     for routes in extra_routes:
         app.include_router(routes)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")

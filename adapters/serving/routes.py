@@ -12,6 +12,7 @@ from typing import IO, Annotated, Any
 
 import pydicom
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, RedirectResponse
@@ -48,7 +49,24 @@ _UPLOAD = {
     }
 }
 
-router = APIRouter(responses={status: _FAULTS[status] for status in (400, 401, 403, 413, 422, 429)})
+# ``Access`` checks who asks; these two only tell readers of the OpenAPI document how to log in.
+_LOGIN = [
+    Depends(HTTPBearer(auto_error=False, scheme_name="token")),
+    Depends(APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session")),
+]
+_ANY = {status: _FAULTS[status] for status in (400, 401, 403, 413, 422, 429)}
+_TOKEN = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
+            }
+        },
+    }
+}
+router = APIRouter(responses=_ANY, dependencies=_LOGIN)
+open_router = APIRouter(responses=_ANY)  # what needs no login
 
 
 def _desk(request: Request) -> Desk:
@@ -222,7 +240,7 @@ def document(job: ReadJob, desk: AtDesk) -> Response:
     return Response(made.EncapsulatedDocument[: made.EncapsulatedDocumentLength], media_type="application/pdf")
 
 
-@router.post("/login", status_code=204, openapi_extra={"security": []})
+@open_router.post("/login", status_code=204, openapi_extra=_TOKEN)
 async def log_in(request: Request, desk: AtDesk) -> Response:
     """Begin a session: the form's ``token`` for a cookie that scripts cannot read."""
     form = await request.form(max_files=0, max_fields=5)
@@ -249,7 +267,7 @@ def log_out(request: Request, desk: AtDesk) -> Response:
     return answer
 
 
-@router.get("/healthz")
+@open_router.get("/healthz")
 def health(desk: AtDesk) -> Health:
     """Whether the service takes files."""
     status = "ok" if desk.intake.has_room() else "full"
@@ -262,13 +280,13 @@ def metrics(desk: AtDesk) -> Response:
     return Response(desk.monitoring.text(), media_type="text/plain; version=0.0.4")
 
 
-@router.get("/", include_in_schema=False)
+@open_router.get("/", include_in_schema=False)
 def page() -> FileResponse:
     """The page."""
     return FileResponse(PAGE / "index.html")
 
 
-@router.get("/favicon.ico", include_in_schema=False)
+@open_router.get("/favicon.ico", include_in_schema=False)
 def icon() -> RedirectResponse:
     """Browsers ask for it whatever the page says."""
     return RedirectResponse("/page/icon.svg")
