@@ -59,7 +59,7 @@ KINDS = 6  # films that differ in more than their number
 RATES = (0.3, 0.6, 0.8, 0.9, 1.2)  # of the bare loop's films/s
 MTF_SIGMA = 0.6  # pixels; the phantom's noise is sharper than a detector's
 CLIENTS = 4
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.05
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 

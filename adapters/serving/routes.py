@@ -119,10 +119,7 @@ async def _receive_all(desk: Desk, files: Sequence[IO[bytes]]) -> JobsAnswer:
 def _receive_one(desk: Desk, file: IO[bytes]) -> Job:
     with _IN_MEMORY:
         file.seek(0)
-        content = file.read()
-        if not content:
-            raise HTTPException(400, "a file is empty")
-        return desk.intake.receive(content)
+        return desk.intake.receive(file.read())
 
 
 @router.get("/results")
