@@ -1,8 +1,9 @@
 """Broken, strange and hostile files against a running ``raydino serve``: does one of them get past its own job?
 
-Files are made of real ones (pydicom's and pydicom-data's test files, and films of the phantom), dressed as chest films so
-that they are not refused at the door, and then spoilt, by a seed: see ``MUTATIONS``. Each is uploaded over HTTP; where a
-job was read, its result and its pictures are asked for as well. It counts, and ends with status 1 where there is one:
+Files are made of real ones (pydicom's and pydicom-data's test files, and films of the phantom), dressed as chest films
+so that they are not refused at the door, and then spoilt, by a seed: see ``MUTATIONS``. Each is uploaded over HTTP;
+where a job was read, its result and its pictures are asked for as well. It counts, and ends with status 1 where there
+is one of these:
 
   5xx           answers of that kind, and connections that break
   hanging       jobs that do not end
@@ -162,13 +163,32 @@ def long_lengths(content: bytes, rng: Rng) -> bytes:
 def wrong_vrs(content: bytes, rng: Rng) -> bytes:
     made = bytearray(content)
     for place in _elements(content, rng, 4):
-        made[place : place + 2] = bytes(rng.choice([b"US", b"SQ", b"UN", b"DS", b"OW", b"PN", b"AT", b"??", b"\0\0", b"UI"]))
+        made[place : place + 2] = bytes(
+            rng.choice([b"US", b"SQ", b"UN", b"DS", b"OW", b"PN", b"AT", b"??", b"\0\0", b"UI"])
+        )
     return bytes(made)
 
 
 def _elements(content: bytes, rng: Rng, n: int) -> list[int]:
     """Where VRs of explicit elements seem to stand, some of them."""
-    vrs = (b"UI", b"CS", b"SH", b"LO", b"DA", b"TM", b"PN", b"US", b"DS", b"IS", b"SQ", b"OW", b"OB", b"UN", b"ST", b"UL")
+    vrs = (
+        b"UI",
+        b"CS",
+        b"SH",
+        b"LO",
+        b"DA",
+        b"TM",
+        b"PN",
+        b"US",
+        b"DS",
+        b"IS",
+        b"SQ",
+        b"OW",
+        b"OB",
+        b"UN",
+        b"ST",
+        b"UL",
+    )
     found = [at for at in range(4, min(len(content), 20_000) - 8) if content[at : at + 2] in vrs]
     return [] if not found else [int(place) for place in rng.choice(found, n)]
 
@@ -180,7 +200,13 @@ def odd_values(content: bytes, rng: Rng) -> bytes:
         value = _ODD[str(keyword)][int(rng.integers(len(_ODD[str(keyword)])))]
         tag = pydicom.datadict.tag_for_keyword(str(keyword))
         vr = {int: "US", bytes: "OB"}.get(type(value), pydicom.datadict.dictionary_VR(str(keyword)))
-        raw = value if isinstance(value, bytes) else str(value).encode() if vr != "US" else int(value).to_bytes(2, "little")
+        raw = (
+            value
+            if isinstance(value, bytes)
+            else str(value).encode()
+            if vr != "US"
+            else int(value).to_bytes(2, "little")
+        )
         raw += b" " * (len(raw) % 2)
         little = not dataset.file_meta.get("TransferSyntaxUID", ExplicitVRLittleEndian).endswith("1.2.2")
         dataset[tag] = pydicom.dataelem.RawDataElement(pydicom.tag.Tag(tag), vr, len(raw), raw, 0, False, little)
@@ -192,7 +218,11 @@ def other_syntax(content: bytes, rng: Rng) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(content), force=True)
     old = str(dataset.file_meta.TransferSyntaxUID).encode()
     new = str(_SYNTAXES[int(rng.integers(len(_SYNTAXES)))]).encode()
-    return content.replace(old.ljust(len(old) + len(old) % 2, b"\0"), new[: len(old) + len(old) % 2].ljust(len(old) + len(old) % 2, b"\0"), 1)
+    return content.replace(
+        old.ljust(len(old) + len(old) % 2, b"\0"),
+        new[: len(old) + len(old) % 2].ljust(len(old) + len(old) % 2, b"\0"),
+        1,
+    )
 
 
 def broken_stream(content: bytes, rng: Rng) -> bytes:
@@ -241,7 +271,15 @@ def _bomb(is_pixels: bool, mib: int) -> bytes:
     head = b"\x08\x00\x60\x00CS\x02\x00CR"
     if is_pixels:
         side = int((mib * 2**19) ** 0.5)
-        for tag, value in ((0x0002, 1), (0x0010, side), (0x0011, side), (0x0100, 16), (0x0101, 16), (0x0102, 15), (0x0103, 0)):
+        for tag, value in (
+            (0x0002, 1),
+            (0x0010, side),
+            (0x0011, side),
+            (0x0100, 16),
+            (0x0101, 16),
+            (0x0102, 15),
+            (0x0103, 0),
+        ):
             head += b"\x28\x00" + tag.to_bytes(2, "little") + b"US\x02\x00" + value.to_bytes(2, "little")
         head += b"\xe0\x7f\x10\x00OW\0\0" + (2 * side * side).to_bytes(4, "little")
     parts = [squeeze.compress(head)] + [squeeze.compress(bytes(2**20)) for _ in range(mib)]
@@ -254,7 +292,17 @@ def no_dicom(content: bytes, rng: Rng) -> bytes:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("film.dcm", content[:10_000])
     others = (
-        *(b"", b"\0", b"DICM", bytes(128), bytes(128) + b"DICM", bytes(132), content[132:], content[:200], content[:132]),
+        *(
+            b"",
+            b"\0",
+            b"DICM",
+            bytes(128),
+            bytes(128) + b"DICM",
+            bytes(132),
+            content[132:],
+            content[:200],
+            content[:132],
+        ),
         *(packed.getvalue(), b"%PDF-1.7\n" + content[:500], b"\x89PNG\r\n\x1a\n" + content[:500], b"<html>" * 100),
         *(rng.bytes(2000), bytes(128) + b"DICM" + rng.bytes(2000), b"\xff" * 5000, content + content, content * 3),
     )
@@ -334,7 +382,7 @@ def main() -> None:
     vit = SMALL | {"depth": 1, "embed_dim": 96, "n_heads": 2}
     encoder, bundles = write_model(folder, vit)
     phantoms = tuple(content for base, _ in Films(512).bases if (content := dressed(base)))
-    films = (*phantoms * 6, *pydicom_films())
+    films = (*phantoms * 20, *pydicom_films())
     served = Served(folder / "room", encoder, bundles, Plan(0, 0, 1, 2, 512, vit))
     states: Counter[str] = Counter()
     faults: Counter[str] = Counter()

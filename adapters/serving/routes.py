@@ -40,6 +40,7 @@ _UPLOAD = {
                 "schema": {
                     "type": "object",
                     "required": ["files"],
+                    "additionalProperties": False,
                     "properties": {
                         "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
                     },
@@ -54,13 +55,18 @@ _LOGIN = [
     Depends(HTTPBearer(auto_error=False, scheme_name="token")),
     Depends(APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session")),
 ]
-_ANY = {status: _FAULTS[status] for status in (400, 401, 403, 413, 422, 429)}
+_ANY: dict[int | str, dict[str, Any]] = {status: _FAULTS[status] for status in (400, 401, 403, 413, 422, 429)}
 _TOKEN = {
     "requestBody": {
         "required": True,
         "content": {
             "application/x-www-form-urlencoded": {
-                "schema": {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
+                "schema": {
+                    "type": "object",
+                    "required": ["token"],
+                    "additionalProperties": False,
+                    "properties": {"token": {"type": "string"}},
+                }
             }
         },
     }

@@ -28,7 +28,9 @@ def test_on_loopback_without_a_token_nobody_logs_in(open_service: Open, client_o
     assert client_of(open_service()).get("/results").json() == {"jobs": []}
 
 
-@pytest.mark.parametrize("path", ["/results", "/results/" + "0" * 32, "/metrics", "/openapi.json", "/nowhere", "/viewer/"])
+@pytest.mark.parametrize(
+    "path", ["/results", "/results/" + "0" * 32, "/metrics", "/openapi.json", "/nowhere", "/viewer/"]
+)
 def test_with_a_token_nothing_but_the_page_is_open(open_service: Open, client_of: ClientOf, path: str) -> None:
     client = client_of(open_service(), Keeper(TOKEN))
     refused = client.get(path)
@@ -137,7 +139,11 @@ def test_another_site_cannot_send_for_a_user(open_service: Open, client_of: Clie
 
 
 def test_every_answer_has_the_headers_also_that_of_a_bug(
-    open_service: Open, client_of: ClientOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    open_service: Open,
+    client_of: ClientOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     service = open_service()
     client = client_of(service, most_bytes=100)

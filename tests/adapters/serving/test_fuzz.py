@@ -50,7 +50,10 @@ def ended(service: Service, job_id: str, seconds: float = 120.0) -> State:
 
 
 def test_no_file_gets_past_its_own_job(
-    fuzz: ModuleType, open_service: Callable[..., Service], client_of: Callable[..., TestClient], dicom_films: list[Path]
+    fuzz: ModuleType,
+    open_service: Callable[..., Service],
+    client_of: Callable[..., TestClient],
+    dicom_films: list[Path],
 ) -> None:
     service = open_service(file_processes=2)
     service.room.seconds = 10.0  # for one file, of those that take without end

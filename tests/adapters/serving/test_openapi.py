@@ -74,7 +74,16 @@ def test_answers_are_those_of_the_document(api: Any, app: FastAPI, mode: Generat
 
 def test_the_document_speaks_of_every_route(app: FastAPI) -> None:
     document = app.openapi()
-    below = ("", "/film", "/masks/{number}.png", "/attention.png", "/similar", "/segmentation.dcm", "/report.dcm", "/report.pdf")
+    below = (
+        "",
+        "/film",
+        "/masks/{number}.png",
+        "/attention.png",
+        "/similar",
+        "/segmentation.dcm",
+        "/report.dcm",
+        "/report.pdf",
+    )
     results = {f"/results/{{job_id}}{part}" for part in below}
     others = {"/studies", "/results", "/similar/{sample_id}.png", "/login", "/logout", "/healthz", "/metrics"}
     assert set(document["paths"]) == results | others

@@ -30,6 +30,7 @@ from raydino.data.film_source import source_of_film
 from raydino.data.one_film import film_of_dicom
 
 DICOM = {"Content-Type": "application/dicom"}
+_NO_FILE = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nv\r\n--x--\r\n'
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +97,7 @@ def result(running: tuple[Service, TestClient], dicom_films: list[Path]) -> dict
     return ended(client, job["url"])
 
 
-def test_a_result_says_everything(
-    running: tuple[Service, TestClient], result: dict[str, Any], reader: Reader, dicom_films: list[Path]
-) -> None:
-    service, client = running
+def test_a_result_says_everything(result: dict[str, Any], reader: Reader, dicom_films: list[Path]) -> None:
     url = result["url"]
     header = pydicom.dcmread(dicom_films[0], stop_before_pixels=True)
     assert (result["state"], result["reason"], result["delivery"]) == ("read", None, "none")
@@ -228,7 +226,14 @@ def test_newest_first(running: tuple[Service, TestClient], result: dict[str, Any
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("f" * 32, 404), ("f" * 31, 422), ("F" * 32, 422), ("..%2f..%2fqueue.sqlite", 404), ("%00", 422), ("x" * 5000, 422)],
+    [
+        ("f" * 32, 404),
+        ("f" * 31, 422),
+        ("F" * 32, 422),
+        ("..%2f..%2fqueue.sqlite", 404),
+        ("%00", 422),
+        ("x" * 5000, 422),
+    ],
 )
 def test_results_that_are_not_there(running: tuple[Service, TestClient], path: str, status: int) -> None:
     answer = running[1].get(f"/results/{path}")
@@ -245,7 +250,7 @@ def test_results_that_are_not_there(running: tuple[Service, TestClient], path: s
         ("multipart/form-data", b"x", 400, "boundary"),
         ("multipart/form-data; boundary=x", b"garbage", 400, ""),
         ("multipart/form-data; boundary=x", b"--x--\r\n", 400, "no file"),
-        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nv\r\n--x--\r\n', 400, "no file"),
+        ("multipart/form-data; boundary=x", _NO_FILE, 400, "no file"),
     ],
 )  # fmt: skip
 def test_uploads_that_are_none(
