@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import os
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +37,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPEN = ("/healthz", "/login", "/", "/favicon.ico")
 _OPEN_BELOW = "/page/"  # the page itself, which holds no data and asks for the token
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_LEFT = 499  # nginx's status for one who left before the answer; nobody gets it, the log does
+_LOG = logging.getLogger("raydino.serve")
 
 
 @dataclass
@@ -123,14 +128,15 @@ class Access:
         seen: Callable[[str, str, int], None] = lambda route, method, status: None,
     ) -> None:
         """``hosts``: names under which this service may be asked for; ``seen`` is called after each request."""
-        self._app, self._keeper, self._hosts, self._log, self._seen = app, keeper, hosts, log, seen
+        self._app, self._keeper, self._log, self._seen = app, keeper, log, seen
+        self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # nothing here speaks WebSocket
             return await self._app(scope, receive, send) if scope["type"] == "lifespan" else None
         headers, peer = Headers(scope=scope), (scope.get("client") or ("", 0))[0]
         who = self._keeper.who(headers, peer)
-        status, begun = 500, time.monotonic()
+        status, begun = 0, time.monotonic()
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -143,6 +149,13 @@ class Access:
             if refused and who is None and not self._keeper.strangers.allows(peer):
                 refused = JSONResponse({"detail": "too many requests without a login"}, 429, {"Retry-After": "10"})
             await (refused or self._app)(scope, receive, sending)
+        except ClientDisconnect:
+            status = _LEFT
+        except Exception as error:  # a bug of ours; its text is not told to anybody, for it may quote a header
+            _LOG.error("%s in the service, at %s", type(error).__name__, _place(error))
+            if status:  # half an answer cannot be mended: the connection breaks
+                raise RuntimeError("the answer could not be finished") from None
+            await JSONResponse({"detail": "the service failed on this request"}, 500)(scope, receive, sending)
         finally:
             path = getattr(scope.get("route"), "path", "")
             self._seen(path, scope["method"], status)
@@ -168,6 +181,11 @@ class Access:
         return None
 
 
+def _place(error: BaseException) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
 def _host(header: str) -> str:
     """The name without its port."""
     try:
@@ -181,7 +199,7 @@ def _is_of_this_site(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    return origin is None or origin.partition("://")[2] == headers.get("host", "")
 
 
 def _cookie(header: str) -> str:

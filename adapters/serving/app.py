@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from adapters.results.frame import NOTICE
 from adapters.serving.access import Access, AccessLog, Keeper
@@ -57,7 +58,7 @@ class Desk:
 
 def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     """The application; ``extra_routes``: the viewer's, where there is one."""
-    from adapters.serving.routes import router
+    from adapters.serving.routes import open_router, router
 
     app = FastAPI(
         title="raydino",
@@ -68,6 +69,7 @@ def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     )
     app.state.desk = desk
     app.include_router(router)
+    app.include_router(open_router)
     for routes in extra_routes:
         app.include_router(routes)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -79,6 +81,8 @@ def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     logins = Rate(LOGINS_PER_MINUTE / 60, LOGINS_PER_MINUTE)
     app.add_middleware(Bodies, most_bytes=_REQUESTS * gate.most_bytes)
     app.add_middleware(Limits, most_bytes=gate.most_bytes, rate=Rate(gate.per_second, gate.burst), logins=logins)
+    if gate.keeper.proxy_header is not None:  # behind Access, which asks who connected and not for whom
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(gate.keeper.proxies))
     app.add_middleware(Access, keeper=gate.keeper, hosts=gate.hosts, log=gate.log, seen=desk.monitoring.request_ended)
     app.add_middleware(SecurityHeaders, is_tls=gate.is_tls)
     return app

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import textwrap
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from raydino.data.one_film import OneFilm, film_of_dicom
 from raydino.errors import UserError
 
 DRAWN = "drawn.json"
+_LONGEST_REASON = 240  # characters; three decoders may each have something to say
 SECONDS = 120.0  # for one request: the slowest decoder takes some 10 s for the largest films
 
 
@@ -104,7 +106,8 @@ def do(request: Parse | Write | Draw) -> Parsed | Path | Drawn | Unfit:
             return Parsed(film, source_of_film(request.path, film))
         return _write(request) if isinstance(request, Write) else _draw(request)
     except UserError as error:
-        return Unfit(" ".join(filter(None, (error.what, error.remedy and f"({error.remedy})"))))
+        said = " ".join(filter(None, (error.what, error.remedy and f"({error.remedy})")))
+        return Unfit(textwrap.shorten(said, _LONGEST_REASON, placeholder=" …"))
     except Exception as error:  # a decoder raises anything, and its text may quote the header
         return Unfit(f"it cannot be read ({type(error).__name__})")
 

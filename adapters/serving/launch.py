@@ -93,7 +93,7 @@ def launch(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,  # it would hold addresses as they were asked for
                 server_header=False,
-                proxy_headers=False,  # who is connected decides whom a proxy's header is believed from
+                proxy_headers=False,  # the application does it, after it has seen who connected
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
                 timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.serving.intake import Full
 
 _MOST_PEERS = 10_000
+_MOST_DIGITS = 18  # of a length; int() refuses to read thousands
 LOGINS_PER_MINUTE = 6
 
 
@@ -39,8 +40,9 @@ class Rate:
             left = min(self.burst, left + (now - when) * self.per_second)
             if len(self._buckets) >= _MOST_PEERS:  # the longest silent one, whose bucket is the fullest
                 self._buckets.pop(next(iter(self._buckets)))
-            self._buckets[peer] = (max(left - 1, 0.0), now)
-            return left >= 1
+            is_allowed = left >= 1  # who is refused loses nothing, or one who asks too often would never be let in
+            self._buckets[peer] = (left - is_allowed, now)
+            return is_allowed
 
 
 class Limits:
@@ -59,7 +61,7 @@ class Limits:
             return await JSONResponse({"detail": "too many requests"}, 429, again)(scope, receive, send)
         stated = Headers(scope=scope).get("content-length", "0")
         refused = JSONResponse({"detail": f"a request has at most {self._most_bytes // 2**20} MiB"}, 413)
-        if not stated.isdecimal() or int(stated) > self._most_bytes:
+        if not stated.isdecimal() or len(stated) > _MOST_DIGITS or int(stated) > self._most_bytes:
             return await refused(scope, receive, send)
         has_begun, taken = False, 0
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path as FilePath
+from tempfile import SpooledTemporaryFile
 from threading import BoundedSemaphore
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import pydicom
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, RedirectResponse
@@ -24,6 +26,7 @@ from adapters.serving.looking import NotDrawn
 from adapters.serving.queue import Job, State
 
 _MOST_FILES = 1000
+_SPOOLED_BYTES = 2**20  # of a bare body that stay in memory while it comes in
 _IN_MEMORY = BoundedSemaphore(4)  # films that requests hold in memory at a time
 _FAULTS: dict[int | str, dict[str, Any]] = {
     status: {"model": Fault} for status in (400, 401, 403, 413, 415, 422, 429, 503)
@@ -37,6 +40,7 @@ _UPLOAD = {
                 "schema": {
                     "type": "object",
                     "required": ["files"],
+                    "additionalProperties": False,
                     "properties": {
                         "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
                     },
@@ -46,7 +50,29 @@ _UPLOAD = {
     }
 }
 
-router = APIRouter(responses={status: _FAULTS[status] for status in (400, 401, 403, 413, 422, 429)})
+# ``Access`` checks who asks; these two only tell readers of the OpenAPI document how to log in.
+_LOGIN = [
+    Depends(HTTPBearer(auto_error=False, scheme_name="token")),
+    Depends(APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session")),
+]
+_ANY: dict[int | str, dict[str, Any]] = {status: _FAULTS[status] for status in (400, 401, 403, 413, 422, 429)}
+_TOKEN = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["token"],
+                    "additionalProperties": False,
+                    "properties": {"token": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
+router = APIRouter(responses=_ANY, dependencies=_LOGIN)
+open_router = APIRouter(responses=_ANY)  # what needs no login
 
 
 def _desk(request: Request) -> Desk:
@@ -78,24 +104,28 @@ async def receive(request: Request, desk: AtDesk) -> JobsAnswer:
     """Take DICOM files, as a form's ``files`` or as a bare body; each is a job. The same file again is the same job."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/dicom":
-        contents: Sequence[bytes | UploadFile] = [await request.body()]
-    elif kind == "multipart/form-data":
-        form = await request.form(max_files=_MOST_FILES, max_fields=10)
-        contents = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
-    else:
+        with SpooledTemporaryFile(_SPOOLED_BYTES) as body:  # as forms are: large files wait on the disk
+            async for part in request.stream():
+                body.write(part)
+            return await _receive_all(desk, [body])
+    if kind != "multipart/form-data":
         raise HTTPException(415, "send application/dicom, or multipart/form-data with `files`")
-    if not contents:
-        raise HTTPException(400, "the form has no file named `files`")
-    jobs = [await run_in_threadpool(_receive_one, desk, content) for content in contents]
+    async with request.form(max_files=_MOST_FILES, max_fields=10) as form:
+        files = [part.file for part in form.getlist("files") if isinstance(part, UploadFile)]
+        if not files:
+            raise HTTPException(400, "the form has no file named `files`")
+        return await _receive_all(desk, files)
+
+
+async def _receive_all(desk: Desk, files: Sequence[IO[bytes]]) -> JobsAnswer:
+    jobs = [await run_in_threadpool(_receive_one, desk, file) for file in files]
     return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs])
 
 
-def _receive_one(desk: Desk, content: bytes | UploadFile) -> Job:
+def _receive_one(desk: Desk, file: IO[bytes]) -> Job:
     with _IN_MEMORY:
-        data = content if isinstance(content, bytes) else content.file.read()
-        if not data:
-            raise HTTPException(400, "a file is empty")
-        return desk.intake.receive(data)
+        file.seek(0)
+        return desk.intake.receive(file.read())
 
 
 @router.get("/results")
@@ -222,7 +252,7 @@ def viewer(job: ReadJob, desk: AtDesk) -> RedirectResponse:
     return RedirectResponse(desk.viewer(record["film"]["study_instance_uid"]))
 
 
-@router.post("/login", status_code=204, openapi_extra={"security": []})
+@open_router.post("/login", status_code=204, openapi_extra=_TOKEN)
 async def log_in(request: Request, desk: AtDesk) -> Response:
     """Begin a session: the form's ``token`` for a cookie that scripts cannot read."""
     form = await request.form(max_files=0, max_fields=5)
@@ -249,7 +279,7 @@ def log_out(request: Request, desk: AtDesk) -> Response:
     return answer
 
 
-@router.get("/healthz")
+@open_router.get("/healthz")
 def health(desk: AtDesk) -> Health:
     """Whether the service takes files."""
     status = "ok" if desk.intake.has_room() else "full"
@@ -262,13 +292,13 @@ def metrics(desk: AtDesk) -> Response:
     return Response(desk.monitoring.text(), media_type="text/plain; version=0.0.4")
 
 
-@router.get("/", include_in_schema=False)
+@open_router.get("/", include_in_schema=False)
 def page() -> FileResponse:
     """The page."""
     return FileResponse(PAGE / "index.html")
 
 
-@router.get("/favicon.ico", include_in_schema=False)
+@open_router.get("/favicon.ico", include_in_schema=False)
 def icon() -> RedirectResponse:
     """Browsers ask for it whatever the page says."""
     return RedirectResponse("/page/icon.svg")
