@@ -7,6 +7,7 @@ busy whenever jobs wait. A file that crashes, hangs or eats memory takes its pro
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -76,25 +77,43 @@ class ReadingRoom:
         worker: Worker[Any, Any] | None = None
         try:
             while not self._ending:
-                job = self.queue.claim()
+                job = self._claim()
                 if job is None:
-                    with self._wake:
-                        if not self._ending:
-                            self._wake.wait(_LOOK_SECONDS)
                     continue
                 try:
                     worker = worker or Worker(film_work.do, film_work.prepare, self.seconds)
                     self._read(job, worker)
                 except Exception as error:  # of the machine or of ours: never quote it, it may hold the header
                     _LOG.error("job %s: %s in the service", job.id, type(error).__name__)
-                    self.queue.give_back(job.id, f"the service failed on it ({type(error).__name__})")
                     if worker is not None:
                         worker.kill()
                     worker = None
-                    self._pause()
+                    self._pause(_PAUSE_SECONDS)
+                    self._give_back(job, f"the service failed on it ({type(error).__name__})")
         finally:
             if worker is not None:
                 worker.kill()
+
+    def _claim(self) -> Job | None:
+        """The next job, or None after a while; a queue that cannot be written (a full disk) is asked again."""
+        try:
+            job = self.queue.claim()
+        except sqlite3.Error as error:
+            _LOG.error("the queue cannot be used: %s", error)
+            self._pause(_PAUSE_SECONDS)
+            return None
+        if job is None:
+            self._pause(_LOOK_SECONDS)
+        return job
+
+    def _give_back(self, job: Job, reason: str) -> None:
+        """Until the queue takes it; at the end of the service it waits again by itself."""
+        while not self._ending:
+            try:
+                self.queue.give_back(job.id, reason)
+                return
+            except sqlite3.Error:
+                self._pause(_PAUSE_SECONDS)
 
     def _read(self, job: Job, worker: Worker[Any, Any]) -> None:
         """One job from its file to its results."""
@@ -117,7 +136,8 @@ class ReadingRoom:
             self.queue.finish(job.id, state, reason=reason)
         self.ended(state, time.monotonic() - begun)
 
-    def _pause(self) -> None:
+    def _pause(self, seconds: float) -> None:
+        """Or until there is a new job."""
         with self._wake:
             if not self._ending:
-                self._wake.wait(_PAUSE_SECONDS)
+                self._wake.wait(seconds)

@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -160,3 +162,24 @@ def test_another_image_under_the_same_uid_is_refused(
     assert [job.state for job in done] == [State.READ, State.READ, State.REFUSED]
     assert done[0].result == done[1].result
     assert done[2].reason == "another image with its SOP Instance UID was read before"
+
+
+def test_a_queue_that_cannot_be_written_for_a_while_stops_nothing(
+    open_service: Callable[..., Service], dicom_films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full: at a claim, at the end of a job, and when it is given back."""
+    service = open_service()
+    monkeypatch.setattr("adapters.serving.reading_room._PAUSE_SECONDS", 0.01)
+    for method, faults in (("claim", 2), ("finish", 1), ("give_back", 2)):
+        whole, left = getattr(service.queue, method), iter(range(faults))
+
+        def failing(*given: Any, _whole: Any = whole, _left: Any = left, **named: Any) -> Any:
+            if next(_left, None) is not None:
+                raise sqlite3.OperationalError("database or disk is full")
+            return _whole(*given, **named)
+
+        monkeypatch.setattr(service.queue, method, failing)
+    service.start()
+    job = service.intake.receive(dicom_films[0].read_bytes())
+    wait_until_idle(service)
+    assert (service.queue.get(job.id).state, service.queue.get(job.id).attempts) == (State.READ, 2)
