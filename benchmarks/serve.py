@@ -8,8 +8,8 @@ uncompressed, each with a SOP Instance UID and a few pixels of its own. The serv
                threads as the service gives its model: no DICOM, no HTTP, no queue, no results
   saturated    in turns with it: as many films sent by four clients at once; films/s from the first byte sent to the
                last result on the disk
-  at a rate    films sent at even times, at shares of the bare loop's films/s; seconds from the begin of the upload to the
-               result, median and 95th percentile. The last rate is above what can be read: the queue grows and drains
+  at a rate    films sent at even times, at shares of the bare loop's films/s; seconds from the begin of the upload to
+               the result, median and 95th percentile. The last rate is above what can be read
 
 Processor seconds a film stand beside the wall clock, for other work on the machine disturbs the one and not the other.
 Memory is the resident set of the service and of all its file processes, in ten parts of the run. The last line is one

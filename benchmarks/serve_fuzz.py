@@ -50,6 +50,7 @@ from pydicom.uid import (
 Rng = np.random.Generator
 SECRET = "Zyx7Wvu"  # stands in every text of the header
 MOST_MIB = 600
+_UID = "1.2.3.10000000"
 _SYNTAXES = (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless, ExplicitVRLittleEndian)
 _TEXTS = ("PatientName", "PatientID", "StudyDescription", "SeriesDescription", "AccessionNumber", "InstitutionName",
           "ProtocolName", "OperatorsName", "PatientComments", "ImageComments", "DerivationDescription")  # fmt: skip
@@ -111,16 +112,16 @@ def pydicom_films() -> tuple[bytes, ...]:
 
 
 def dressed(content: bytes) -> bytes | None:
-    """The file as a chest film full of secrets; None where it holds no image."""
+    """The file as a chest film full of secrets; None where it holds no image of a film's size and in grey."""
     dataset = pydicom.dcmread(io.BytesIO(content), force=True)
-    if "PixelData" not in dataset:
+    if "PixelData" not in dataset or min(dataset.Rows, dataset.Columns) < 128 or dataset.SamplesPerPixel != 1:
         return None
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
     dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "CR", "CHEST", "PA"
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        if keyword not in dataset:
-            setattr(dataset, keyword, pydicom.uid.generate_uid(entropy_srcs=[keyword, str(len(content))]))
+    dataset.StudyInstanceUID = dataset.SeriesInstanceUID = "1.2.3"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = _UID
+    dataset.pop("NumberOfFrames", None)
     for keyword in _TEXTS:
         setattr(dataset, keyword, f"{SECRET}^{keyword}"[:16])
     return saved(dataset)
@@ -262,7 +263,7 @@ def deflated(content: bytes, rng: Rng) -> bytes:
     head = io.BytesIO()
     pydicom.filewriter.dcmwrite(head, dataset, enforce_file_format=True)
     start = head.getvalue()[: head.getvalue().rfind(b"1.2.840.10008.1.2.1.99") + 22]
-    return start + _bomb(bool(rng.random() < 0.5), int(rng.choice([64, 256])))
+    return start + _bomb(bool(rng.random() < 0.5), int(rng.choice([16, 256], p=[0.9, 0.1])))
 
 
 @cache
@@ -329,10 +330,11 @@ MUTATIONS: tuple[Callable[[bytes, Rng], bytes], ...] = (
 
 def mutants(films: tuple[bytes, ...], seed: int) -> Iterator[tuple[str, bytes]]:
     """Name and content without end; the same seed gives the same ones."""
-    rng = np.random.default_rng(seed)
+    rng, number = np.random.default_rng(seed), 10**7
     while True:
         for mutation in MUTATIONS:
-            film = films[int(rng.integers(len(films)))]
+            number += 1  # another image under the same UID is refused
+            film = films[int(rng.integers(len(films)))].replace(_UID.encode(), f"1.2.3.{number}".encode())
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
