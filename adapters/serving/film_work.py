@@ -1,7 +1,7 @@
 """What is done with files of others: in a process of its own, which may crash, hang or run out of memory.
 
 The service never parses DICOM itself. ``do`` is the function of a ``raydino.processes.Worker``; it gets one of the
-requests below and answers with what is said there, or with ``Unfit``.
+requests below and answers with what is said there, or with ``Unfit`` or ``Trouble``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import os
 import textwrap
 import warnings
 from dataclasses import asdict, dataclass
@@ -30,12 +31,19 @@ from raydino.errors import UserError
 
 DRAWN = "drawn.json"
 _LONGEST_REASON = 240  # characters; three decoders may each have something to say
-SECONDS = 120.0  # for one request: the slowest decoder takes some 10 s for the largest films
+SECONDS = 60.0  # for one request: the slowest decoder takes some 10 s for the largest films
 
 
 @dataclass(frozen=True)
 class Unfit:
     """The file is not a film that can be read; ``reason`` is one line without anything of the file's header."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The machine failed, not the file: a full disk. The same may be asked again."""
 
     reason: str
 
@@ -98,7 +106,7 @@ def prepare() -> None:
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 
-def do(request: Parse | Write | Draw) -> Parsed | Path | Drawn | Unfit:
+def do(request: Parse | Write | Draw) -> Parsed | Path | Drawn | Unfit | Trouble:
     """Never raises: what is wrong with the file is an answer."""
     try:
         if isinstance(request, Parse):
@@ -108,6 +116,10 @@ def do(request: Parse | Write | Draw) -> Parsed | Path | Drawn | Unfit:
     except UserError as error:
         said = " ".join(filter(None, (error.what, error.remedy and f"({error.remedy})")))
         return Unfit(textwrap.shorten(said, _LONGEST_REASON, placeholder=" …"))
+    except OSError as error:
+        if isinstance(request, Parse):  # a decoder's word for a file that is broken
+            return Unfit(f"it cannot be read ({type(error).__name__})")
+        return Trouble(f"results cannot be written ({error.strerror})")
     except Exception as error:  # a decoder raises anything, and its text may quote the header
         return Unfit(f"it cannot be read ({type(error).__name__})")
 
@@ -133,7 +145,20 @@ def _write(request: Write) -> Path:
         elif known != image:
             raise UserError("another image with its SOP Instance UID was read before")
         written = folder / f"{name}.json"
-        return written if written.exists() else write_results(folder, request.reading, request.source, request.model)
+        if not written.exists():
+            write_results(folder, request.reading, request.source, request.model)
+            _sync(folder)  # the job is called read afterwards, and a power cut must not make that untrue
+        return written
+
+
+def _sync(folder: Path) -> None:
+    for path in (*folder.iterdir(), folder):
+        if path.is_file() or path == folder:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _draw(request: Draw) -> Drawn:

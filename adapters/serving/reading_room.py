@@ -18,7 +18,7 @@ from typing import Any
 from adapters.reading import Reader
 from adapters.results.model import Model
 from adapters.serving import film_work
-from adapters.serving.film_work import Parse, Parsed, Unfit, Write
+from adapters.serving.film_work import Parse, Parsed, Trouble, Unfit, Write
 from adapters.serving.queue import Job, JobQueue, State
 from raydino.processes import Worker, WorkerFailed
 
@@ -124,6 +124,11 @@ class ReadingRoom:
             return
         reading = self.with_model(lambda reader: reader.read_film(parsed.film))
         written = worker.run(Write(self.results, reading, parsed.source, self.model))
+        if isinstance(written, Trouble):
+            _LOG.error("job %s: %s", job.id, written.reason)
+            self._pause(_PAUSE_SECONDS)
+            self._give_back(job, written.reason)
+            return
         self._end(job, written, begun)
 
     def _end(self, job: Job, outcome: Path | Unfit | WorkerFailed, begun: float) -> None:

@@ -183,3 +183,23 @@ def test_a_queue_that_cannot_be_written_for_a_while_stops_nothing(
     job = service.intake.receive(dicom_films[0].read_bytes())
     wait_until_idle(service)
     assert (service.queue.get(job.id).state, service.queue.get(job.id).attempts) == (State.READ, 2)
+
+
+def test_results_that_cannot_be_written_are_tried_again_and_no_film_is_blamed(
+    open_service: Callable[..., Service], dicom_films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = open_service()
+    monkeypatch.setattr("adapters.serving.reading_room._PAUSE_SECONDS", 0.2)
+    service.room.results.rmdir()
+    service.room.results.write_text("in the way")
+    service.start()
+    job = service.intake.receive(dicom_films[0].read_bytes())
+    wait_until_idle(service)
+    failed = service.queue.get(job.id)
+    assert (failed.state, failed.attempts) == (State.FAILED, 3)
+    assert failed.reason is not None
+    assert failed.reason.startswith("results cannot be written")
+    service.room.results.unlink()
+    assert service.intake.receive(dicom_films[0].read_bytes()).state is State.WAITING
+    wait_until_idle(service)
+    assert service.queue.get(job.id).state is State.READ
