@@ -20,6 +20,8 @@ VERBS = [
     "curate",
     "adapt",
     "read",
+    "serve",
+    "viewer",
     "audit",
     "inspect",
     "compare",

@@ -15,6 +15,7 @@ from schemathesis import GenerationMode
 from adapters.reading import Reader
 from adapters.serving.access import AccessLog, Keeper
 from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.limits import Rate
 from adapters.serving.queue import State
 from adapters.serving.service import Service
 
@@ -37,7 +38,8 @@ def app(
     """Of a service with a token that has read a film and goes on."""
     folder = tmp_path_factory.mktemp("room")
     service = Service.open(folder / "room", reader, model, file_processes=1)
-    gate = Gate(Keeper(TOKEN), AccessLog(folder / "access.jsonl"), ("testserver",), per_second=1e6, burst=1e6)
+    keeper = Keeper(TOKEN, strangers=Rate(per_second=1e6, burst=1e6))
+    gate = Gate(keeper, AccessLog(folder / "access.jsonl"), ("testserver",), per_second=1e6, burst=1e6)
     app = create_app(Desk(service.queue, service.intake, service.looking, service.monitoring, gate))
     service.start()
     app.state.read = service.intake.receive(dicom_films[0].read_bytes()).id
@@ -83,6 +85,7 @@ def test_the_document_speaks_of_every_route(app: FastAPI) -> None:
         "/segmentation.dcm",
         "/report.dcm",
         "/report.pdf",
+        "/viewer",
     )
     results = {f"/results/{{job_id}}{part}" for part in below}
     others = {"/studies", "/results", "/similar/{sample_id}.png", "/login", "/logout", "/healthz", "/metrics"}

@@ -113,12 +113,20 @@ def test_a_result_says_everything(result: dict[str, Any], reader: Reader, dicom_
     assert [mask["structure"] for mask in result["masks"]] == list(reading.masks)
     assert result["attention"] == f"{url}/attention.png"
     assert result["similar"] == f"{url}/similar"
-    assert result["viewer"] == f"/viewer/?StudyInstanceUIDs={header.StudyInstanceUID}"
+    assert result["viewer"] == f"{url}/viewer"
     (peers,) = result["peers"].values()
     strata = ["all", header.PatientSex] if header.PatientSex in ("F", "M") else ["all"]
     assert [peer["stratum"] for peer in peers] == [one for one in strata for _ in METRICS]
     assert (peers[0]["estimate"], peers[0]["ci_low"], peers[0]["n_patients"]) == (0.8, 0.7, 40)
     assert str(header.PatientID) not in json.dumps(result)
+
+
+def test_the_viewer_s_address_alone_holds_the_study(
+    running: tuple[Service, TestClient], result: dict[str, Any], dicom_films: list[Path]
+) -> None:
+    study = pydicom.dcmread(dicom_films[0], stop_before_pixels=True).StudyInstanceUID
+    shown = running[1].get(result["viewer"], follow_redirects=False)
+    assert (shown.status_code, shown.headers["location"]) == (307, f"/viewer/?StudyInstanceUIDs={study}")
 
 
 def test_the_film_is_the_display_s(

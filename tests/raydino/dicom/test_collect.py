@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from raydino import processes
 from raydino.artifacts.dataset import Dataset
-from raydino.dicom import collect, pool
+from raydino.dicom import collect
 from raydino.dicom import ingest as module
 from raydino.dicom.film import Reading
 from raydino.dicom.ingest import IngestOptions, ingest
@@ -73,7 +74,7 @@ def test_a_file_that_crashes_hangs_or_eats_memory_is_rejected_and_the_rest_goes_
         yield SourceImage("crash", opener=partial(os._exit, 3))
         yield SourceImage("hang", opener=partial(time.sleep, 1000))
         yield SourceImage("b", path=good[1])
-        yield SourceImage("memory", opener=partial(bytearray, 2 * pool.MEMORY_BYTES))  # type: ignore[arg-type]
+        yield SourceImage("memory", opener=partial(bytearray, 2 * processes.MEMORY_BYTES))  # type: ignore[arg-type]
         yield SourceImage("c", path=good[2])
 
     started = time.monotonic()
