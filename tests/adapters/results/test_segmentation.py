@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import highdicom as hd
 import numpy as np
 import pytest
 from highdicom.seg import segread
@@ -106,3 +107,29 @@ def test_dciodvfy_and_highdicom_take_it(
         pytest.skip("dciodvfy is not installed (dicom3tools)")
     told = subprocess.run(["dciodvfy", "-new", str(tmp_path / "seg.dcm")], capture_output=True, text=True, check=False)
     assert "Error" not in told.stderr, told.stderr
+
+
+@pytest.mark.parametrize("drawn", ["as found", "overlapping", "one empty", "all empty", "one alone"])
+def test_the_sketch_gives_what_highdicom_makes_of_whole_masks(
+    write_film: Any, read_blocks: Any, model: Model, monkeypatch: pytest.MonkeyPatch, drawn: str
+) -> None:
+    reading, source = read_blocks(write_film(Rows=95, Columns=159))
+    masks = {name: np.zeros(reading.film.pixels.shape, bool) for name in ("lungs", "heart")}
+    masks["lungs"][5:20, 5:15] = drawn != "all empty"
+    masks["heart"][18 if drawn == "overlapping" else 25 : 30, 5:20] = drawn not in ("one empty", "all empty")
+    if drawn == "one alone":
+        del masks["heart"]
+    made = segmentation(masks, source, model)
+    planes = np.stack([source.mask(mask) for mask in masks.values()], axis=-1).astype(np.uint8)
+    kept: dict[str, Any] = {}
+
+    def whole(**given: Any) -> hd.seg.Segmentation:
+        by_highdicom = hd.seg.Segmentation(**given | {"source_images": [source.header], "pixel_array": planes[None]})
+        kept.update((name, getattr(by_highdicom, name)) for name in ("Rows", "Columns", "SegmentsOverlap", "PixelData"))
+        return by_highdicom
+
+    monkeypatch.setattr("adapters.results.segmentation.Segmentation", whole)
+    reference = segmentation(masks, source, model)
+    assert kept == {name: getattr(made, name) for name in kept}
+    assert made == reference
+    assert (source.header.Rows, source.header.Columns) == (95, 159)
