@@ -5,10 +5,6 @@ Routes stand in ``routes``; what they do stands in the modules that do it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
@@ -16,50 +12,21 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from adapters.results.frame import NOTICE
-from adapters.serving.access import Access, AccessLog, Keeper
+from adapters.serving.access import Access
+from adapters.serving.desk import Desk
 from adapters.serving.headers import SecurityHeaders
-from adapters.serving.intake import Full, Intake
+from adapters.serving.intake import Full
 from adapters.serving.limits import LOGINS_PER_MINUTE, Bodies, Limits, Rate
-from adapters.serving.looking import Looking, NotDrawn
-from adapters.serving.monitoring import Monitoring
-from adapters.serving.queue import JobQueue
+from adapters.serving.looking import NotDrawn
+from adapters.serving.routes import PAGE, open_router, router
 from raydino import __version__
 
-PAGE = Path(__file__).parent / "page"
-MOST_BYTES = 512 * 2**20  # of one request
-_REQUESTS = 4  # of that size at a time
+_REQUESTS = 4  # of the largest size at a time
 RETRY_SECONDS = "10"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Who may come in, by which names this service is known, and how much and how often one may ask."""
-
-    keeper: Keeper
-    log: AccessLog
-    hosts: tuple[str, ...]
-    is_tls: bool = False
-    most_bytes: int = MOST_BYTES
-    per_second: float = 100.0
-    burst: float = 500.0
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What routes work with. ``viewer``: the address of a study in the viewer, by its Study Instance UID."""
-
-    queue: JobQueue
-    intake: Intake
-    looking: Looking
-    monitoring: Monitoring
-    gate: Gate
-    viewer: Callable[[str], str] | None = None
 
 
 def create_app(desk: Desk, extra_routes: tuple[APIRouter, ...] = ()) -> FastAPI:
     """The application; ``extra_routes``: the viewer's, where there is one."""
-    from adapters.serving.routes import open_router, router
-
     app = FastAPI(
         title="raydino",
         version=__version__,

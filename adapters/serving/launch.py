@@ -18,8 +18,9 @@ from adapters.reading import Reader
 from adapters.results.frame import NOTICE
 from adapters.results.model import Model
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper, read_token
-from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.app import create_app
 from adapters.serving.delivery import Delivery
+from adapters.serving.desk import Desk, Gate
 from adapters.serving.dicomweb_proxy import proxy_routes
 from adapters.serving.ohif import study_address, viewer_routes
 from adapters.serving.ohif_install import default_folder

@@ -21,10 +21,11 @@ from adapters.results.frame import NOTICE
 from adapters.serving import answers
 from adapters.serving.access import COOKIE, SESSION_SECONDS
 from adapters.serving.answers import Fault, Health, JobAnswer, JobsAnswer, ResultAnswer, SimilarFilmsAnswer
-from adapters.serving.app import PAGE, Desk
+from adapters.serving.desk import Desk
 from adapters.serving.looking import NotDrawn
 from adapters.serving.queue import Job, State
 
+PAGE = FilePath(__file__).parent / "page"
 _MOST_FILES = 1000
 _SPOOLED_BYTES = 2**20  # of a bare body that stay in memory while it comes in
 _IN_MEMORY = BoundedSemaphore(4)  # films that requests hold in memory at a time

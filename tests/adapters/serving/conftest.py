@@ -22,7 +22,8 @@ from fastapi.testclient import TestClient
 from adapters.reading import Reader
 from adapters.results.model import Model
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper
-from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.app import create_app
+from adapters.serving.desk import Desk, Gate
 from adapters.serving.ohif_install import default_folder, install, installed
 from adapters.serving.service import Service
 from raydino.errors import UserError

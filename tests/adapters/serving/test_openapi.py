@@ -14,7 +14,8 @@ from schemathesis import GenerationMode
 
 from adapters.reading import Reader
 from adapters.serving.access import AccessLog, Keeper
-from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.app import create_app
+from adapters.serving.desk import Desk, Gate
 from adapters.serving.limits import Rate
 from adapters.serving.queue import State
 from adapters.serving.service import Service

@@ -23,7 +23,8 @@ import uvicorn
 from adapters.reading import Reader
 from adapters.results.model import Model
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper
-from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.app import create_app
+from adapters.serving.desk import Desk, Gate
 from adapters.serving.service import Service
 from bias_audit.printing import QUIET, find_chromium
 from raydino.errors import UserError

@@ -18,7 +18,8 @@ from adapters.reading import Reader
 from adapters.results.frame import NOTICE
 from adapters.serving import display
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper
-from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.app import create_app
+from adapters.serving.desk import Desk, Gate
 from adapters.serving.peers import METRICS, Peers
 from adapters.serving.queue import State
 from adapters.serving.service import Service, sweep

@@ -25,7 +25,8 @@ from typer.main import get_command
 
 from adapters.serve_command import serve
 from adapters.serving.access import LOOPBACK, AccessLog, Keeper
-from adapters.serving.app import Desk, Gate, create_app
+from adapters.serving.app import create_app
+from adapters.serving.desk import Desk, Gate
 from adapters.serving.service import Service
 from raydino.readers.web_request import LOGIN_VARIABLE
 
