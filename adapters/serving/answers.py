@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from adapters.serving.peers import Peer
 from adapters.serving.queue import Delivery, Job, State
+from adapters.serving.similar import SimilarFilm
 
 
 class Fault(BaseModel):
@@ -68,22 +71,6 @@ class FilesAnswer(BaseModel):
     document: str
 
 
-class PeerAnswer(BaseModel):
-    """How well the model does in one group of patients that this one belongs to, from the audit."""
-
-    axis: str
-    stratum: str
-    metric: str
-    estimate: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n_images: int | None
-    n_patients: int | None
-    n_positive: int | None
-    status: str
-    reason: str | None
-
-
 class ResultAnswer(JobAnswer):
     """A job and, once it is read, what was found. ``reading`` is the JSON of adapters/results/files.py."""
 
@@ -92,17 +79,15 @@ class ResultAnswer(JobAnswer):
     masks: list[MaskAnswer] = []
     attention: str | None = None
     files: FilesAnswer | None = None
-    peers: dict[str, list[PeerAnswer]] = {}
+    peers: dict[str, list[Peer]] = {}
     similar: str | None = None
     viewer: str | None = None
 
 
-class SimilarAnswer(BaseModel):
-    """A film that the encoder finds alike; ``similarity`` is the cosine of their CLS tokens."""
+@dataclass(frozen=True)
+class SimilarAnswer(SimilarFilm):
+    """A film that the encoder finds alike, by the cosine of their CLS tokens, and where its picture is."""
 
-    sample_id: str
-    similarity: float
-    labels: dict[str, int | None]
     picture: str | None
 
 

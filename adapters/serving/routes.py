@@ -172,10 +172,7 @@ def _shown(desk: Desk, job: Job, url: str) -> dict[str, Any]:
             for number, name in enumerate(drawn.structures, start=1)
         ],
         "attention": f"{url}/attention.png",
-        "peers": {
-            label: [answers.PeerAnswer(**asdict(peer)) for peer in peers]
-            for label, peers in desk.looking.peers(drawn).items()
-        },
+        "peers": desk.looking.peers(drawn),
     }
 
 
