@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 1.0
 _LOG = logging.getLogger("raydino.serve")
 
 
-class Delivery:
+class Delivery(Rounds):
     """A thread that stores the DICOM files of ``results / RESULT ID`` of every job that waits for it.
 
     Where the PACS is away everything waits; where it fails on one job's results, that job waits longer and longer and
@@ -36,28 +36,14 @@ class Delivery:
         pause_seconds: float = _PAUSE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._queue, self._pacs, self._results = queue, pacs, results
-        self._pause_seconds, self._clock = pause_seconds, clock
+        super().__init__("delivery to the PACS", self.deliver, pause_seconds)
+        self._queue, self._pacs, self._results, self._clock = queue, pacs, results, clock
         self._later: dict[str, tuple[float, float]] = {}  # job → its last pause and when it is over
-        self._rounds = Rounds("delivery to the PACS", self.deliver, pause_seconds)
-
-    @property
-    def away(self) -> str | None:
-        """Why nothing is delivered now, None where all is well."""
-        return self._rounds.away
-
-    def start(self) -> None:
-        """Begin to deliver."""
-        self._rounds.start()
-
-    def stop(self) -> None:
-        """What is not delivered yet is delivered after the next start."""
-        self._rounds.stop()
 
     def deliver(self) -> None:
         """Once over all that waits. Raises SourceGone where the PACS serves nobody."""
         for job in self._queue.undelivered():
-            if self._rounds.is_ending:
+            if self.is_ending:
                 return
             if self._clock() >= self._later.get(job.id, (0.0, 0.0))[1]:
                 self._deliver(job)

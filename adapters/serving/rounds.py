@@ -16,19 +16,12 @@ _LOG = logging.getLogger("raydino.serve")
 class Rounds:
     """Calls ``work`` in a thread, ``pause_seconds`` after its last call ended.
 
-    ``work`` raises SourceGone where the PACS serves nobody: then pauses double, up to ``longest_seconds``. One line is
-    logged when the PACS goes, and one when it is back.
+    ``work`` raises SourceGone where the PACS serves nobody: then pauses double, up to ``LONGEST_PAUSE_SECONDS``. One
+    line is logged when the PACS goes, and one when it is back.
     """
 
-    def __init__(
-        self,
-        name: str,
-        work: Callable[[], None],
-        pause_seconds: float,
-        longest_seconds: float = LONGEST_PAUSE_SECONDS,
-    ) -> None:
-        self._name, self._work = name, work
-        self._pause_seconds, self._longest_seconds = pause_seconds, longest_seconds
+    def __init__(self, name: str, work: Callable[[], None], pause_seconds: float) -> None:
+        self._name, self._work, self._pause_seconds = name, work, pause_seconds
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.away: str | None = None  # why the PACS cannot be had, while it cannot
@@ -43,7 +36,10 @@ class Rounds:
         self._thread.start()
 
     def stop(self) -> None:
-        """End soon. A request that hangs is left behind: everything that matters is on the disk."""
+        """End soon; what is left is done after the next start.
+
+        A request that hangs is left behind: everything that matters is on the disk.
+        """
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
@@ -59,7 +55,7 @@ class Rounds:
                 self._work()
             except Exception as error:  # never quoted unless it is one of ours: it may hold a header
                 self._failed(error)
-                pause = min(2 * pause, self._longest_seconds)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             else:
                 if self.away is not None:
                     _LOG.warning("%s: goes on", self._name)

@@ -60,12 +60,8 @@ class SeenFilms:
         row = (_hash(film), self._today().isoformat())
         self._connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", row)
 
-    def close(self) -> None:
-        """Nothing can be asked of it afterwards."""
-        self._connection.close()
 
-
-class Watch:
+class Watch(Rounds):
     """A thread that takes films of studies made today and up to ``days`` before."""
 
     def __init__(
@@ -78,24 +74,11 @@ class Watch:
         pause_seconds: float = _PAUSE_SECONDS,
         today: Callable[[], date] = date.today,
     ) -> None:
+        super().__init__("watch over the PACS", self.look, pause_seconds)
         self._pacs, self._intake, self._seen = pacs, intake, seen
         self._days, self._today = days, today
         self._counts: dict[str, int] = {}  # of studies that hold nothing new
         self._failures: dict[Instance, int] = {}
-        self._rounds = Rounds("watch over the PACS", self.look, pause_seconds)
-
-    @property
-    def away(self) -> str | None:
-        """Why nothing is found now, None where all is well."""
-        return self._rounds.away
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._rounds.start()
-
-    def stop(self) -> None:
-        """What is not taken yet is found after the next start."""
-        self._rounds.stop()
 
     def look(self) -> None:
         """Once over the studies. Raises SourceGone where the PACS serves nobody."""
@@ -110,7 +93,7 @@ class Watch:
                 raise
             except OSError:
                 continue  # its films cannot be listed now
-            if self._rounds.is_ending:
+            if self.is_ending:
                 return
             if not left and count is not None:
                 self._counts[study] = count
@@ -118,10 +101,10 @@ class Watch:
     def _take(self, film: Instance) -> bool:
         """Whether nothing is left to do about it."""
         while not self._intake.has_room():
-            self._rounds.wait(_FULL_SECONDS)
-            if self._rounds.is_ending:
+            self.wait(_FULL_SECONDS)
+            if self.is_ending:
                 return False
-        if self._rounds.is_ending:
+        if self.is_ending:
             return False
         if self._failures.get(film, 0) >= _TRIES:
             return True
@@ -132,12 +115,12 @@ class Watch:
         except SourceGone:
             raise
         except OSError as error:
-            return self._failed(film, error)
+            return self._not_given(film, error)
         self._seen.add(film)
         self._failures.pop(film, None)
         return True
 
-    def _failed(self, film: Instance, error: OSError) -> bool:
+    def _not_given(self, film: Instance, error: OSError) -> bool:
         """The PACS does not give it: after some tries it is left alone, until the next start."""
         self._failures[film] = self._failures.get(film, 0) + 1
         if self._failures[film] == _TRIES:

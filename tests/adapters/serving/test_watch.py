@@ -112,7 +112,7 @@ def test_a_pacs_that_goes_away_and_a_room_that_fills_lose_nothing(tmp_path: Path
     pacs, room = ScriptedPacs({"7": ["71", "72", "73"]}), Room(left=1)
     pacs.faults["72"] = SourceGone("the server cannot be reached")
     watching = watch(pacs, room, tmp_path)
-    watching._rounds.wait = lambda seconds: setattr(room, "left", 2)  # type: ignore[method-assign]
+    watching.wait = lambda seconds: setattr(room, "left", 2)  # type: ignore[method-assign]
     with pytest.raises(SourceGone):
         watching.look()
     pacs.faults.clear()
