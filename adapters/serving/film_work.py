@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
-import os
 import textwrap
 import warnings
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from adapters.reading import Reading
 from adapters.results.files import result_id, write_results
 from adapters.results.model import Model
 from adapters.serving.display import display_film, mask_pngs
+from raydino.artifacts.durable import on_disk
 from raydino.artifacts.header import write_json
 from raydino.data.film_source import FilmSource, Groups, source_of_film
 from raydino.data.one_film import OneFilm, film_of_dicom
@@ -147,18 +147,9 @@ def _write(request: Write) -> Path:
         written = folder / f"{name}.json"
         if not written.exists():
             write_results(folder, request.reading, request.source, request.model)
-            _sync(folder)  # the job is called read afterwards, and a power cut must not make that untrue
+        # The job is called read afterwards, and a power cut must not make that untrue.
+        on_disk(*filter(Path.is_file, folder.iterdir()), folder, request.out)
         return written
-
-
-def _sync(folder: Path) -> None:
-    for path in (*folder.iterdir(), folder):
-        if path.is_file() or path == folder:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 def _draw(request: Draw) -> Drawn:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.serving.queue import Job, JobQueue, State
+from raydino.artifacts.durable import on_disk
 
 RESERVE_BYTES = 2**30  # that stays free on the disk: for results, the queue and the log
 
@@ -70,15 +71,10 @@ def _write_durably(path: Path, content: bytes) -> None:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        on_disk(partial)
         os.replace(partial, path)
     except OSError:
         with suppress(OSError):
             partial.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    on_disk(path.parent)

@@ -28,6 +28,7 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 
+from raydino.artifacts.durable import on_disk
 from raydino.artifacts.header import write_json
 from raydino.errors import UserError
 from raydino.train.distributed import background_group, is_main, world_size
@@ -118,10 +119,10 @@ class _CommittingWriter(dcp.HuggingFaceStorageWriter):
     def finish(self, metadata: Any, results: Any) -> None:
         """Called on rank 0 when every rank has written and synchronised its file."""
         write_json(self._partial / FACTS, self._record)
-        _synchronise(self._partial)
+        on_disk(self._partial)
         shutil.rmtree(self._final, ignore_errors=True)
         os.replace(self._partial, self._final)
-        _synchronise(self._final.parent)
+        on_disk(self._final.parent)
         for old in _by_step(self._final.parent)[: -self._keep]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -174,15 +175,6 @@ def _by_step(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name) and (path / FACTS).is_file())
-
-
-def _synchronise(directory: Path) -> None:
-    """Have the system write the directory's entries down."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _fault(error: BaseException) -> BaseException:
