@@ -21,11 +21,10 @@ from torch import Tensor
 from adapters.attributes import COLUMNS, Attribute, age_bands, column_of
 from adapters.batches import Split
 from raydino.artifacts.dataset import Dataset
+from raydino.artifacts.strata_names import TIMES, UNKNOWN
 from raydino.config import Config
 from raydino.errors import UserError
 
-UNKNOWN = "UNKNOWN"
-TIMES = " × "
 NONE = -1  # in place of a group: the film does not know the label
 Strings = npt.NDArray[np.object_]
 Names = tuple[tuple[str, ...], ...]  # of each label its groups

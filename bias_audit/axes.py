@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from raydino.artifacts.strata_names import UNKNOWN, age_bands
 from raydino.errors import UserError
 from raydino.registry import Registry
 
-UNKNOWN = "UNKNOWN"
 MAX_STRATA = 50  # more is a measurement, not a group
 MAX_AGE_YEARS = 120.0
 Strings = npt.NDArray[np.object_]
@@ -75,9 +74,7 @@ class AgeAxis:
     @property
     def bands(self) -> tuple[str, ...]:
         """Names from young to old: ``<18``, ``18–39``, …, ``80+``."""
-        low, *_ = edges = self.edges_years
-        inner = [f"{a:g}–{b - 1:g}" for a, b in pairwise(edges)]
-        return (f"<{low:g}", *inner, f"{edges[-1]:g}+")
+        return age_bands(self.edges_years)
 
     def assign(self, films: pd.DataFrame) -> Strings:
         age_years = films[self.column].to_numpy(np.float64)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from bias_audit.axes import UNKNOWN
 from bias_audit.metrics import metric_named
 from bias_audit.verdicts import DIFFERENT, EQUIVALENT, UNDECIDED
+from raydino.artifacts.strata_names import UNKNOWN
 
 UNTESTED = ("too_few", "undefined", "suppressed")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bias_audit.axes import UNKNOWN, Axis, choose_axes
+from bias_audit.axes import Axis, choose_axes
 from bias_audit.encoding import Groups, components, distances, probe
 from bias_audit.page import environment, flat
 from bias_audit.plots import LINES, scatter
@@ -25,6 +25,7 @@ from raydino.artifacts.audit import DISTANCES, ENCODING, PROBES
 from raydino.artifacts.dataset import Dataset
 from raydino.artifacts.features import FEATURES, INDEX
 from raydino.artifacts.header import creating, read_header, refuse_existing, write_json
+from raydino.artifacts.strata_names import UNKNOWN
 from raydino.errors import UserError
 from raydino.tracking import console, track
 

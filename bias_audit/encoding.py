@@ -22,11 +22,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bias_audit.auroc import auroc
-from bias_audit.axes import UNKNOWN
 from bias_audit.flags import benjamini_hochberg
 from bias_audit.intervals import bootstrap_variance, patient_multiplicities, wilson_interval
 from bias_audit.rows import Bools, Floats, Ints
 from bias_audit.settings import Recipe
+from raydino.artifacts.strata_names import UNKNOWN
 
 Groups = np.ndarray  # [films] strings, UNKNOWN where not told
 STRENGTH = 0.01  # inverse of the penalty, for features of hundreds of dimensions and films of hundreds

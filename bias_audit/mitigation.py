@@ -18,9 +18,9 @@ from bias_audit.compare import Changes, compare
 from bias_audit.inputs import AuditTable
 from bias_audit.metrics import same_label
 from bias_audit.settings import AuditConfig, Recipe
-from bias_audit.strata import TIMES
 from bias_audit.treatments import METHODS, GroupedFilms, Groups, Method, Rate
 from raydino.artifacts.audit import MITIGATED, MITIGATED_GAPS, TREATMENTS
+from raydino.artifacts.strata_names import TIMES
 from raydino.errors import UserError
 
 WARNING = (

@@ -13,13 +13,13 @@ import jinja2
 import pandas as pd
 
 from bias_audit.audit import AuditResult
-from bias_audit.axes import UNKNOWN
 from bias_audit.figures import case_mix_plot, label_figures
 from bias_audit.inputs import DEFAULT_THRESHOLD
 from bias_audit.metrics import metric_named
 from bias_audit.rates import UNDERDIAGNOSIS_RATE
 from bias_audit.standards import FDA_NOTE, TOPICS
 from bias_audit.wording import count, interval, is_no_finding, number, p_text, percent, who
+from raydino.artifacts.strata_names import UNKNOWN
 
 Row = dict[str, Any]
 KEY = ("axis", "stratum", "label", "metric")

@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bias_audit.axes import MAX_STRATA, UNKNOWN, Axis, Strings
+from bias_audit.axes import MAX_STRATA, Axis, Strings
+from raydino.artifacts.strata_names import EVERYONE, TIMES, UNKNOWN
 from raydino.errors import UserError
-
-TIMES = " × "
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Partition:
     @property
     def depth(self) -> int:
         """0 for everyone, 1 for an axis, 2 for a pair of axes, …"""
-        return 0 if self.axis == "all" else 1 + self.axis.count(TIMES)
+        return 0 if self.axis == EVERYONE else 1 + self.axis.count(TIMES)
 
 
 def partitions(films: pd.DataFrame, axes: Sequence[Axis], depth: int) -> list[Partition]:
@@ -41,7 +40,7 @@ def partitions(films: pd.DataFrame, axes: Sequence[Axis], depth: int) -> list[Pa
 
     A crossing with an axis of a single stratum would only repeat the others. ``films``: one row a film.
     """
-    everyone = Partition("all", "Everyone", ("all",), np.zeros(len(films), np.int64))
+    everyone = Partition(EVERYONE, "Everyone", (EVERYONE,), np.zeros(len(films), np.int64))
     single = [_partition(axis, films) for axis in axes]
     several = [part for part in single if len(part.strata) > 1]
     crossed = [reduce(_crossed, chosen) for size in range(2, depth + 1) for chosen in combinations(several, size)]

@@ -20,7 +20,8 @@ import numpy as np
 from scipy.linalg import null_space
 
 from bias_audit.rows import Bools, Floats, Ints
-from bias_audit.strata import TIMES, Partition, StrataIndex
+from bias_audit.strata import Partition, StrataIndex
+from raydino.artifacts.strata_names import TIMES
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bias_audit.metrics import metric_named, same_label
-from bias_audit.strata import TIMES
 from bias_audit.verdicts import DIFFERENT, EQUIVALENT, UNDECIDED
+from raydino.artifacts.strata_names import TIMES
 
 NBSP = "\u00a0"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,11 @@ import numpy as np
 from raydino.artifacts.audit import AUDIT, STRATA
 from raydino.artifacts.header import Header, read_header
 from raydino.artifacts.predictions import PREDICTIONS
+from raydino.artifacts.strata_names import EVERYONE, TIMES, UNKNOWN, age_bands
 from raydino.data.film_source import Groups
 from raydino.errors import UserError
 
 METRICS = ("auroc", "sensitivity", "specificity", "ppv")
-EVERYONE = "all"
-UNKNOWN = "UNKNOWN"
-TIMES = " × "  # between crossed axes and between their strata
 
 
 @dataclass(frozen=True)
@@ -126,9 +123,7 @@ def age_band(age_years: float | None, edges_years: tuple[float, ...]) -> str:
     """An audit's name of the band that an age lies in: ``<18``, ``18–39``, …, ``80+``; UNKNOWN without one."""
     if age_years is None or not edges_years:
         return UNKNOWN
-    low, *_ = edges_years
-    inner = (f"{lower:g}–{upper - 1:g}" for lower, upper in pairwise(edges_years))
-    return (f"<{low:g}", *inner, f"{edges_years[-1]:g}+")[bisect_right(edges_years, age_years)]
+    return age_bands(edges_years)[bisect_right(edges_years, age_years)]
 
 
 def _doubt(path: Path, header: Header, adapters: set[str], predictions: str | Path | None) -> str | None:

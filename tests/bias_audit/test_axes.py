@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bias_audit.axes import AXES, UNKNOWN, AgeAxis, choose_axes
+from bias_audit.axes import AXES, AgeAxis, choose_axes
+from raydino.artifacts.strata_names import UNKNOWN
 from raydino.errors import UserError
 
 EDGES = (18.0, 40.0, 60.0, 80.0)
