@@ -66,7 +66,7 @@ class Recipe(CommonRecipe):
     patience: int = Field(gt=0)  # epochs without a better validation loss before fitting stops
     batch_size: int = Field(gt=0)
     learning_rate: float = Field(gt=0)  # peak, after a linear warm-up over a tenth of the steps; then cosine to 0
-    weight_decay: float = Field(ge=0)  # AdamW's, on matrices only
+    weight_decay: float = Field(ge=0)  # the optimiser's, on matrices only
 
 
 class Runtime(Config):
@@ -208,6 +208,14 @@ class Adapter(nn.Module, ABC):
         Gradient descent on ``loss`` + ``penalty``; a head that is solved as a whole does so here instead.
         """
         return descend(self, train, val, generator)
+
+    def told(self, train: Split, val: Split) -> dict[str, Any]:
+        """More for ``metrics.json``, of the fitted head; ``val`` holds what that head reads."""
+        return {}
+
+    def optimiser(self, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
+        """Of descent; ``groups`` of parameters with their weight decay. AdamW unless a head's protocol has another."""
+        return torch.optim.AdamW(groups, lr=learning_rate, fused=self.device.type in ("cpu", "cuda"))
 
     def penalty(self) -> Tensor:
         """[H] or scalar: what is added to the mean loss in training, not in validation."""

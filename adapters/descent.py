@@ -1,4 +1,4 @@
-"""Fitting by gradient descent: AdamW on frozen features, the best validation epoch kept.
+"""Fitting by gradient descent on frozen features, the best validation epoch kept.
 
 ``fit`` calls it through ``Adapter.learn``; a head that is solved as a whole (nearest neighbours, logistic
 regression) overrides that method and never comes here.
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from adapters.base import Adapter, Recipe
 
 WARMUP = 0.1  # of all steps
-NEGLIGIBLE = 1e-15  # a gradient that AdamW does not see: its eps is 1e-8, its squares stay normal numbers
+NEGLIGIBLE = 1e-15  # a gradient that no optimiser sees: AdamW's eps is 1e-8, and its squares stay normal numbers
 
 
 def descend(adapter: Adapter, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
     """Fit ``adapter`` in place and leave it in evaluation mode, with the weights of its best epoch."""
     recipe = cast("Recipe", adapter.config.recipe)
-    fused = adapter.device.type in ("cpu", "cuda")  # in one pass over the weights, of which a grid has many
-    optimiser = torch.optim.AdamW(_groups(adapter, recipe), lr=recipe.learning_rate, fused=fused)
+    optimiser = adapter.optimiser(_groups(adapter, recipe), recipe.learning_rate)
     n_steps = recipe.epochs * math.ceil(len(train.films) / recipe.batch_size)
     objective = adapter.objective(train, val)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, n_steps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,6 +55,7 @@ def fit(config: AdapterConfig, encoder: Encoder, dataset: Dataset, features: Fea
         adapter.observe(train.films, train.targets)
         history = adapter.learn(train, val, generator)
     seen = FilmFeatures(features, val.films.sample_ids, device, adapter.config.recipe.blocks)  # of the head that stays
+    history |= adapter.told(train, replace(val, films=seen))
     adapter.tune(seen, val.targets)
     evaluation = adapter.evaluate(dataset, seen)
     metrics = evaluation.metrics(task=adapter.task, split="val") | history | {"left_out": adapter.left_out}

@@ -132,14 +132,14 @@ def members(groups: Tensor, n_groups: int) -> Tensor:
 
 def told(
     labels: Sequence[str], names: Names, train: Tensor, val: Tensor, losses: Tensor
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """Label → group → its training and validation films and its mean validation loss; of numbers and losses [N, L]."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
     for column, label in enumerate(labels):
         found[label] = {}
         for number, name in enumerate(names[column]):
             mine = val[:, column] == number
             row = {"n_train": int((train[:, column] == number).sum()), "n_val": int(mine.sum())}
-            mean = float(losses[mine, column].double().mean())
+            mean = float(losses[mine, column].double().mean()) if mine.any() else None
             found[label][name] = row | {"validation_loss": mean}
     return found

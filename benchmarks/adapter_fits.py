@@ -68,7 +68,7 @@ def grid(
     epochs: int, readouts: tuple[str, ...], last_blocks: tuple[int, ...], rates: tuple[float, ...]
 ) -> AdapterConfig:
     lists = {"readouts": readouts, "last_blocks": last_blocks, "learning_rate_factors": rates}
-    return config("classification_grid", epochs, **lists)
+    return config("classification_grid", epochs, **lists, learning_rate=10.0, weight_decay=0.0)
 
 
 @dataclass(frozen=True)

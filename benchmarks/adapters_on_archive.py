@@ -60,7 +60,8 @@ BLOCKS = (-4, -3, -2, -1)
 COMMON = {"views": list(FRONTAL), "patience": 20, "batch_size": 64, "weight_decay": 1e-2}
 GRID = {
     "readouts": ["cls_mean", "grid_3", "grid_6"], "last_blocks": [1, 4], "blocks": list(BLOCKS), "epochs": 60,
-    "learning_rate_factors": [0.03, 0.1, 0.3, 1.0], "learning_rate": 1e-2, "calibration": "platt", **COMMON,
+    "learning_rate_factors": [0.03, 0.1, 0.3, 1.0], "calibration": "platt", **COMMON,
+    "learning_rate": 10.0, "weight_decay": 0.0,
 }  # fmt: skip
 LOGISTIC = {
     "readout": "grid_6", "blocks": list(BLOCKS), "C": [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1], "max_iterations": 500,

@@ -123,11 +123,8 @@ class ClassificationAdapter(Adapter):
             return super().objective(train, val)
         return self.config.recipe.objective.begin(train, val, self.device)
 
-    def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
-        return super().learn(train, val, generator) | self.tell_groups(train, val)
-
-    def tell_groups(self, train: Split, val: Split) -> dict[str, Any]:
-        """For ``metrics.json``, where groups are told apart: who they are and what the fitted head loses on each."""
+    def told(self, train: Split, val: Split) -> dict[str, Any]:
+        """Where groups are told apart: who they are and what the fitted head loses on each."""
         if train.groups is None or val.groups is None:
             return {}
         losses = film_losses(self, val)[:, 0].cpu()

@@ -149,8 +149,7 @@ class FairClassifier(LogisticClassifier):
             chosen[label], unfinished = plain.C, unfinished + plain.n_unfinished
         self._take(mixtures)
         members = {label: len(one.share) for label, one in zip(self.labels, mixtures, strict=True)}
-        groups = {label: list(names) for label, names in zip(self.labels, self.group_names, strict=True)}
-        return {"C": chosen, "n_unfinished": unfinished, "members": members, "groups": groups}
+        return {"C": chosen, "n_unfinished": unfinished, "members": members}
 
     def _take(self, mixtures: Sequence[Mixture]) -> None:
         self._hold(max(len(one.share) for one in mixtures), mixtures[0].weight.shape[1])

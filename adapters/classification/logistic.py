@@ -128,7 +128,7 @@ class LogisticClassifier(ClassificationAdapter):
             self.bias[column] = best.bias
             chosen[label], unfinished = best.C, unfinished + best.n_unfinished
             total += best.loss * len(val_mine.truth) / len(val.films)
-        return {"loss": total, "C": chosen, "n_unfinished": unfinished} | self.tell_groups(train, val)
+        return {"loss": total, "C": chosen, "n_unfinished": unfinished}
 
     def films_of_labels(self, split: Split, weights: Tensor) -> Iterator[Films]:
         """Label after label the films that know it, standardised; ``weights`` [N, L]."""

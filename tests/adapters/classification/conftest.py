@@ -21,6 +21,7 @@ HEADS: dict[str, dict[str, Any]] = {
         "last_blocks": [1, 2],
         "learning_rate_factors": [0.1, 1.0],
         **DESCENT,
+        "learning_rate": 3.0,
     },
     "classification_attentive": {**ATTENTION, **DESCENT},
     "classification_query": {**ATTENTION, **DESCENT},

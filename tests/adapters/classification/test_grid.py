@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from raydino.errors import UserError
 from raydino.features import Features
 from raydino.readout import readout
 
+WORST_SEX = {"kind": "worst_group", "by": ["sex"], "min_patients": 1, "step_size": 0.1}
 RATES = {"readouts": ["cls", "cls_mean", "grid_2"], "last_blocks": [1, 2], "learning_rate_factors": [0.1, 1.0]}
 
 
@@ -44,12 +46,11 @@ def test_a_head_of_the_grid_is_that_head_trained_alone_at_its_rate(
     )
     together, alone = (GridClassifier(one, encoder.spec, labels) for one in (config, alone_config))
     truth = together.targets(dataset, ids).double()
-    # In float64: every bias starts where its slope is 0, and Adam would make a step of that slope's rounding.
     exact = Features(both_blocks.sample_ids, EncoderOutput(*(t.double() for t in both_blocks.output)), (-2, -1))
     for adapter in (together.double(), alone.double()):
         films = FilmFeatures(exact, ids, blocks=adapter.config.recipe.blocks)
         adapter.observe(films, truth)
-        optimiser = torch.optim.AdamW(adapter.parameters(), lr=adapter.config.recipe.learning_rate, weight_decay=0)
+        optimiser = torch.optim.SGD(adapter.parameters(), lr=adapter.config.recipe.learning_rate, momentum=0.9)
         for _ in range(5):
             optimiser.zero_grad()
             adapter.loss(films.read(torch.arange(len(ids))), truth).mean(0).sum().backward()
@@ -57,7 +58,7 @@ def test_a_head_of_the_grid_is_that_head_trained_alone_at_its_rate(
     together.keep(RATES["readouts"].index(kind) * 4 + RATES["last_blocks"].index(last) * 2 + [0.1, 1.0].index(factor))
     assert together.config.recipe.blocks == alone.config.recipe.blocks == (-2, -1)[-last:]
     output = FilmFeatures(exact, ids, blocks=together.config.recipe.blocks).read(torch.arange(9))
-    torch.testing.assert_close(together(output), alone(output), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(together(output), alone(output), rtol=1e-4, atol=1e-7)  # √f is a float32
 
 
 def test_the_head_that_a_fit_keeps_is_that_head_fitted_alone(
@@ -84,7 +85,37 @@ def test_the_head_that_a_fit_keeps_is_that_head_fitted_alone(
     assert history["best_epoch"] == history_alone["best_epoch"]
     assert history["loss"] == pytest.approx(history_alone["loss"], rel=1e-6)
     output = FilmFeatures(exact, dataset.sample_ids("test"), blocks=kept.blocks).read(torch.arange(9))
-    torch.testing.assert_close(together(output), alone(output), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together(output), alone(output), rtol=1e-4, atol=1e-7)  # √f is a float32
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize("objective", [{"kind": "mean"}, WORST_SEX])
+def test_descent_in_products_of_films_takes_the_steps_of_descent_in_features(
+    config_of: Any,
+    encoder: Encoder,
+    dataset: Dataset,
+    both_blocks: Features,
+    monkeypatch: pytest.MonkeyPatch,
+    objective: dict[str, Any],
+    weight_decay: float,
+) -> None:
+    people = dataset.demographics.assign(sex=np.resize(["F", "M", "M"], len(dataset.demographics)))
+    dataset = Dataset(dataset.path, dataset.header)
+    dataset.__dict__.update(demographics=people)
+    config = config_of("classification_grid", epochs=12, weight_decay=weight_decay, objective=objective)
+    spanned = fit(config, encoder, dataset, both_blocks)
+    monkeypatch.setattr("adapters.classification.grid.SPAN_BYTES", 0)
+    monkeypatch.setattr("adapters.classification.grid.products", None)  # not called
+    plain = fit(config, encoder, dataset, both_blocks)
+    for part in ("best_epoch", "epochs", "head"):
+        assert spanned.metrics[part] == plain.metrics[part]
+    assert spanned.metrics["loss"] == pytest.approx(plain.metrics["loss"], rel=1e-4)
+    assert ("groups" in plain.metrics) == (objective["kind"] == "worst_group")
+    output = FilmFeatures(both_blocks, dataset.sample_ids("test"), blocks=plain.adapter.config.recipe.blocks)
+    every = torch.arange(len(output))
+    torch.testing.assert_close(
+        spanned.adapter(output.read(every)), plain.adapter(output.read(every)), rtol=1e-3, atol=1e-4
+    )
 
 
 def test_a_head_that_diverges_loses_and_harms_no_other(
@@ -101,5 +132,7 @@ def test_more_blocks_than_are_read_and_features_without_them_are_one_line(
 ) -> None:
     with pytest.raises(ValueError, match="last_blocks asks for 4 blocks"):
         config_of("classification_grid", last_blocks=[1, 4])
+    with pytest.raises(ValueError, match=r"last_blocks rise, such as \[1, 4\]; they are \[2, 1\]"):
+        config_of("classification_grid", last_blocks=[2, 1])
     with pytest.raises(UserError, match=r"run raydino embed again with --blocks=-2,-1"):
         fit(config_of("classification_grid"), encoder, dataset, features)
