@@ -59,7 +59,7 @@ class InSpan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slopes: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[override]
         n_spaces, _, n_out = slopes.shape
-        return None, None, slopes.new_zeros(n_spaces, ctx.n_films, n_out).index_copy_(1, ctx.films, slopes)
+        return None, None, slopes.new_zeros(n_spaces, ctx.n_films, n_out).index_add_(1, ctx.films, slopes)
 
 
 def products(films: FilmFeatures, others: FilmFeatures, parts: Parts) -> tuple[Tensor, Tensor]:

@@ -72,11 +72,11 @@ class GridClassifier(ClassificationAdapter):
         n_out = len(recipe.learning_rate_factors) * len(labels)
         self.standardise = Standardise(sum(self._widths()))  # of all readouts side by side
         widths = [readout_width(kind, last * spec.embed_dim) for kind in recipe.readouts for last in recipe.last_blocks]
-        self.weight = nn.ParameterList(nn.Parameter(torch.zeros(width, n_out)) for width in widths)  # [F, R · L]
-        self.bias = nn.ParameterList(nn.Parameter(torch.zeros(n_out)) for _ in widths)  # [R · L]
+        self.weights = nn.ParameterList(nn.Parameter(torch.zeros(width, n_out)) for width in widths)  # [F, R · L]
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(n_out)) for _ in widths)  # [R · L]
         self.register_buffer("prior", torch.zeros(len(labels)))
         self.register_buffer("factor", torch.tensor(recipe.learning_rate_factors)[:, None].sqrt(), persistent=False)
-        self._span: FilmFeatures | None = None  # where ``weight`` holds coefficients [N, R · L]: of these films
+        self._span: FilmFeatures | None = None  # where ``weights`` holds coefficients [G, N, R · L]: of these films
 
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
         """Standardise each readout; every head starts at the log-odds of its label."""
@@ -94,11 +94,11 @@ class GridClassifier(ClassificationAdapter):
 
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         """Descent in products of films where they fit in memory, else in features."""
-        n_films, one = len(train.films), self.weight[0]
-        if one.element_size() * len(self.weight) * n_films * (n_films + len(val.films)) > SPAN_BYTES:
+        n_films, one = len(train.films), self.weights[0]
+        if one.element_size() * len(self.weights) * n_films * (n_films + len(val.films)) > SPAN_BYTES:
             return super().learn(train, val, generator)
         self._span = train.films
-        self.weight = nn.ParameterList([nn.Parameter(one.new_zeros(len(self.weight), n_films, one.shape[1]))])
+        self.weights = nn.ParameterList([nn.Parameter(one.new_zeros(len(self.weights), n_films, one.shape[1]))])
         among, across = products(train.films, val.films, self._depths)
         return super().learn(
             replace(train, films=SpannedFilms(train.films.sample_ids, among)),
@@ -108,12 +108,12 @@ class GridClassifier(ClassificationAdapter):
 
     def logits_BHL(self, output: EncoderOutput | Tensor | Spanned) -> Tensor:
         if isinstance(output, Spanned):
-            heads = InSpan.apply(*output, self.weight[0])
+            heads = InSpan.apply(*output, self.weights[0])
         else:
             readouts, depths = self._readouts(output), self.config.recipe.last_blocks
             features = (self.of_blocks(one, -last) for one in readouts for last in depths)
-            heads = [x @ weight / x.shape[1] ** 0.5 for x, weight in zip(features, self.weight, strict=True)]
-        logits = torch.stack([head + bias for head, bias in zip(heads, self.bias, strict=True)], dim=1)
+            heads = [x @ weight / x.shape[1] ** 0.5 for x, weight in zip(features, self.weights, strict=True)]
+        logits = torch.stack([head + bias for head, bias in zip(heads, self.biases, strict=True)], dim=1)
         return self.prior + logits.unflatten(2, (len(self.factor), -1)).mul(self.factor).flatten(1, 2)
 
     def keep(self, head: int) -> None:
@@ -131,14 +131,14 @@ class GridClassifier(ClassificationAdapter):
         for name in ("mean", "std"):
             getattr(kept, name).copy_(columns(getattr(self.standardise, name)[None])[0])
         if self._span is None:
-            weight = self.weight[group].detach()[:, mine]
+            weight = self.weights[group].detach()[:, mine]
         else:
-            coefficients = self.weight[0].detach()[group, :, mine]
+            coefficients = self.weights[0].detach()[group, :, mine]
             weight = spanned_weights(self._span, lambda output: kept(columns(output)), coefficients)
             self._span = None
         self.standardise = kept
-        self.weight = nn.ParameterList([nn.Parameter(weight.clone())])
-        self.bias = nn.ParameterList([nn.Parameter(self.bias[group].detach()[mine].clone())])
+        self.weights = nn.ParameterList([nn.Parameter(weight.clone())])
+        self.biases = nn.ParameterList([nn.Parameter(self.biases[group].detach()[mine].clone())])
         self.factor = self.factor[rate : rate + 1]
         self.keep_setting(
             readouts=(recipe.readouts[place],),

@@ -71,8 +71,12 @@ class Looking:
             film = np.fromfile(self.folder(job) / "film.u16", "<u2").reshape(drawn.rows, drawn.cols)
             png = self.room.with_model(lambda reader: attention_png(reader.encoder, film))
             partial = path.with_name(f".{path.name}.{threading.get_ident()}")
-            partial.write_bytes(png)
-            os.replace(partial, path)
+            try:
+                partial.write_bytes(png)
+                os.replace(partial, path)
+            except OSError as error:  # a full disk: what was found is there all the same
+                partial.unlink(missing_ok=True)
+                raise NotDrawn(f"its picture cannot be written ({error.strerror})") from None
         return path
 
     def peers(self, drawn: Drawn) -> dict[str, list[Peer]]:

@@ -1,6 +1,8 @@
 """What every route answers: the bytes that display, results and audit make, and one line for everything else."""
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -289,6 +291,29 @@ def test_a_film_that_cannot_be_drawn_is_a_conflict(
         assert answer.status_code == 409
         assert str(service.folder) not in answer.text
     assert client.get(said["files"]["report"]).status_code == 200
+
+
+def test_a_full_disk_is_no_fault_of_the_service_when_somebody_looks(
+    running: tuple[Service, TestClient], dicom_films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, client = running
+    (job,) = client.post("/studies", content=dicom_films[0].read_bytes(), headers=DICOM).json()["jobs"]
+    while service.queue.get(job["id"]).state is not State.READ:
+        time.sleep(0.02)
+    page = service.looking.folder(service.queue.get(job["id"]))
+    (page / "attention.png").unlink(missing_ok=True)
+
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        answer = client.get(f"{job['url']}/attention.png")
+    assert answer.status_code == 409
+    assert "cannot be written (No space left on device)" in answer.json()["detail"]
+    assert not [path for path in page.iterdir() if path.name.startswith(".attention")]
+    assert client.get(f"{job['url']}/attention.png").status_code == 200
 
 
 def test_the_page_health_and_figures(running: tuple[Service, TestClient], result: dict[str, Any]) -> None:
