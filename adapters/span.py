@@ -10,8 +10,9 @@ Neighbours: ``batches`` (films told by features), ``classification.grid`` (the c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import accumulate
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -94,9 +95,6 @@ def _depths(mine: list[list[Tensor]], theirs: list[list[Tensor]]) -> Tensor:
 
 def spanned_weights(films: FilmFeatures, columns: Callable[[Any], Tensor], coefficients: Tensor) -> Tensor:
     """[F, C] weights Xᵀ A / √F of ``coefficients`` A [N, C], so that x W / √F are a film's logits."""
-    total: Tensor | None = None
-    for batch, output in films.batches():
-        features = columns(output)
-        part = features.T @ coefficients[batch.to(coefficients.device)]
-        total = part if total is None else total.add_(part)
-    return cast("Tensor", total) / features.shape[1] ** 0.5
+    parts = (columns(output).T @ coefficients[batch.to(coefficients.device)] for batch, output in films.batches())
+    weights = reduce(torch.add, parts)
+    return weights / len(weights) ** 0.5

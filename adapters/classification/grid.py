@@ -3,7 +3,7 @@
 Protocol: DINOv2's linear evaluation (2304.07193, B.3), which grids learning rates, the last 1 or 4 blocks and CLS or
 CLS + patch mean, by SGD with momentum; spatial readouts (``grid_n``) stand beside them here. The head with the lowest
 validation loss over all heads and epochs is kept, and the bundle holds that head alone. Where products of films with
-films fit in memory, descent is in them (``span``): the same steps, at a cost that hardly grows with the rates.
+films fit in memory, descent is in them (``span``): the same steps, whose cost does not grow with a readout's width.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from adapters.batches import CondensedFilms, FilmFeatures, Split
 from adapters.classification.grid import GridClassifier
 from adapters.fit import fit
 from adapters.readouts import readouts
+from adapters.span import products
 from raydino.artifacts.dataset import Dataset
 from raydino.encoder import Encoder, EncoderOutput
 from raydino.errors import UserError
@@ -103,10 +104,13 @@ def test_descent_in_products_of_films_takes_the_steps_of_descent_in_features(
     dataset = Dataset(dataset.path, dataset.header)
     dataset.__dict__.update(demographics=people)
     config = config_of("classification_grid", epochs=12, weight_decay=weight_decay, objective=objective)
+    calls = []
+    monkeypatch.setattr("adapters.classification.grid.products", lambda *one: calls.append(one) or products(*one))
     spanned = fit(config, encoder, dataset, both_blocks)
+    assert len(calls) == 1
     monkeypatch.setattr("adapters.classification.grid.SPAN_BYTES", 0)
-    monkeypatch.setattr("adapters.classification.grid.products", None)  # not called
     plain = fit(config, encoder, dataset, both_blocks)
+    assert len(calls) == 1
     for part in ("best_epoch", "epochs", "head"):
         assert spanned.metrics[part] == plain.metrics[part]
     assert spanned.metrics["loss"] == pytest.approx(plain.metrics["loss"], rel=1e-4)
