@@ -10,7 +10,7 @@ class UserError(Exception):
     """What is wrong, where it is, and what would be right.
 
     >>> str(UserError("no DICOM file found", where="scans/", remedy="pass the archive's top folder"))
-    'scans/: no DICOM file found; pass the archive's top folder'
+    "scans/: no DICOM file found; pass the archive's top folder"
     """
 
     def __init__(self, what: str, *, where: object = None, remedy: str | None = None) -> None:
