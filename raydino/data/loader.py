@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import torch
@@ -24,6 +24,7 @@ from raydino.errors import UserError
 
 AugmentOn = Literal["workers", "device"]
 CPU = torch.device("cpu")
+_GROUP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 _GRACE_S = 300  # that a worker lives after SIGTERM, unless the main process ends it: a step and a checkpoint
 
 
@@ -51,7 +52,7 @@ def batches(
     )
 
     def finished() -> Iterator[Batch]:
-        for made in loader:
+        for made in _started(loader):
             if isinstance(made, _Fault):
                 raise UserError(made.what, where=made.where, remedy=made.remedy)
             if isinstance(made, DrawnBatch):
@@ -124,12 +125,22 @@ def _ahead_on_a_stream(batches_: Iterator[Batch], device: torch.device) -> Itera
         ahead = following
 
 
+def _started(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Its iterator, with workers that hold signals to the group back until they know what to do with them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(_: int) -> None:
     # ``timeout``, SLURM and a terminal signal the whole group: the main process ends with a checkpoint, and its
     # workers have to live until it is done with them.
     for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE_S))  # SIGALRM ends the worker
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
 
 
 def _as_it_is(made: object) -> object:

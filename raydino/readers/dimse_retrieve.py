@@ -28,7 +28,7 @@ from raydino.errors import UserError
 from raydino.readers.base import SourceGone
 from raydino.readers.dimse_address import Instance, Peer
 from raydino.readers.dimse_association import TRANSFER_SYNTAXES, associated, entity, final_status, identifier
-from raydino.readers.patience import patiently
+from raydino.readers.patience import Transient, patiently
 
 _GET, _MOVE = StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove
 _RADIOGRAPHS = (
@@ -40,6 +40,7 @@ _LATE_SECONDS = 10.0  # for a film that follows the word that it was sent
 _UNKNOWN_DESTINATION = 0xA801
 _TELLING_MISSES = 3  # films that do not come before any has come: it is no fault of theirs
 _NOT_ASKED_FOR = 0xC000  # cannot understand
+_SECONDS_FOR_A_FAILURE = 3.0  # of one film: a busy PACS fails once, and a broken film must not cost much
 
 
 class _Inbox:
@@ -68,6 +69,21 @@ class _Inbox:
             return None
 
 
+class _NotSent(OSError):
+    def __init__(self, status: int) -> None:
+        super().__init__(errno.EIO, f"the PACS does not send it (status {status:04X})")
+        self.status = status
+
+
+def _sent(content: bytes | None, status: int) -> bytes:
+    """``content``, if it came. Raises Transient, or NotSent where another attempt would be in vain."""
+    if content is not None:
+        return content
+    if status == _UNKNOWN_DESTINATION:
+        raise _NotSent(status)
+    raise Transient(_NotSent(status), patience_seconds=_SECONDS_FOR_A_FAILURE)
+
+
 @dataclass(frozen=True)
 class CGet:
     """Retrieves one object; each call makes an association."""
@@ -92,10 +108,7 @@ class CGet:
             handlers=[(evt.EVT_C_STORE, inbox.store)],
         ) as association:
             status = final_status(association.send_c_get(identifier("IMAGE", self.instance.keys()), _GET))
-        content = inbox.take(0)
-        if content is None:
-            raise OSError(errno.EIO, f"the PACS does not send it (status {status:04X})")
-        return content
+        return _sent(inbox.take(0), status)
 
 
 class MoveReceiver:
@@ -129,22 +142,23 @@ class MoveReceiver:
 
     def fetch(self, instance: Instance) -> bytes:
         """The object's DICOM file. Raises SourceGone or OSError, as an opener does."""
-        return patiently(partial(self._attempt, instance))
+        try:
+            content = patiently(partial(self._attempt, instance))
+        except _NotSent as error:
+            if self._missed is not None:
+                self._missed += 1
+            if error.status == _UNKNOWN_DESTINATION or self._missed == _TELLING_MISSES:
+                raise SourceGone(
+                    f"the PACS sends nothing (status {error.status:04X}); register AE title {self._peer.own_aet}, "
+                    f"this machine's address and port {self._port} there"
+                ) from None
+            raise
+        self._missed = None
+        return content
 
     def _attempt(self, instance: Instance) -> bytes:
         self._inbox.expect(instance.uid)
         with associated(self._peer, _MOVE, contexts=[build_context(_MOVE)]) as association:
             query = identifier("IMAGE", instance.keys())
             status = final_status(association.send_c_move(query, self._peer.own_aet, _MOVE))
-        content = self._inbox.take(_LATE_SECONDS if status == 0 else 0)
-        if content is not None:
-            self._missed = None
-            return content
-        if self._missed is not None:
-            self._missed += 1
-        if status == _UNKNOWN_DESTINATION or self._missed == _TELLING_MISSES:
-            raise SourceGone(
-                f"the PACS sends nothing (status {status:04X}); register AE title {self._peer.own_aet}, "
-                f"this machine's address and port {self._port} there"
-            )
-        raise OSError(errno.EIO, f"the PACS does not send it (status {status:04X})")
+        return _sent(self._inbox.take(_LATE_SECONDS if status == 0 else 0), status)

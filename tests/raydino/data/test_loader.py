@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from contextlib import nullcontext
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from raydino.data import loader
 from raydino.data.augment.original import Original
 from raydino.data.batches import Batch, StepBatches
 from raydino.data.films import Films
@@ -50,8 +52,15 @@ def test_the_global_generator_is_left_alone(dataset):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_workers_outlive_a_signal_to_the_group(dataset, number):
+@pytest.mark.parametrize("seconds_to_start", [0, 0.5])
+def test_workers_outlive_a_signal_to_the_group(dataset, number, seconds_to_start, monkeypatch):
     """``timeout``, SLURM and Ctrl-C reach the workers too, and the main process still wants its last step."""
+
+    def start_late(worker, start=loader._start_worker):
+        time.sleep(worker * seconds_to_start)
+        start(worker)
+
+    monkeypatch.setattr(loader, "_start_worker", start_late)
     films = Films(dataset, dataset.sample_ids("train"))
     made = batches(source(films), n_workers=2)
     next(made)

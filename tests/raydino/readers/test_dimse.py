@@ -10,7 +10,8 @@ from typing import Any
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComputedRadiographyImageStorage,
@@ -49,7 +50,7 @@ def test_orthanc_gives_each_film_as_it_was_stored(way: str, orthanc: Any, films:
     syntaxes = set()
     names = []
     for image in reader.images():
-        assert (image.content is None) == (way == "dimse")
+        assert (image.content is None) == (way == "dimse"), image.opener  # says why it was not sent
         found = dataset_of(image)
         kept = stored.pop(found.SOPInstanceUID)
         assert image.name.endswith(f"/{found.SOPInstanceUID}")
@@ -82,6 +83,32 @@ def test_orthanc_moves_only_to_whom_and_where_it_knows(orthanc: Any) -> None:
             first.opener()
         with pytest.raises(UserError, match=f"the PACS sends nothing .*; register AE title {aet}, this machine"):
             next(images)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_film_that_is_not_sent_is_asked_for_again_and_then_a_row(failures: int, pauses: list[float]) -> None:
+    film = Dataset()
+    film.SOPClassUID, film.SOPInstanceUID = ComputedRadiographyImageStorage, "1.2.3.4"
+    film.file_meta = FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    asked = []
+
+    def get(event: evt.Event) -> Iterator[Any]:
+        asked.append(event)
+        yield 1
+        yield (0xA702, None) if len(asked) <= failures else (0xFF00, film)
+
+    with Pacs(get=get) as pacs:
+        (image,) = read(pacs.source()).images()
+        assert image.opener is not None
+        if failures < 3:
+            assert pydicom.dcmread(image.opener()).SOPInstanceUID == "1.2.3.4"
+        else:
+            with pytest.raises(OSError, match="the PACS does not send it .status A702") as told:
+                image.opener()
+            assert not isinstance(told.value, SourceGone)
+    assert len(asked) == min(failures + 1, 3)
+    assert sum(pauses) < 3
 
 
 def test_a_pacs_that_says_that_it_does_not_know_us(pauses: list[float]) -> None:
@@ -207,15 +234,6 @@ def test_a_pacs_without_c_get(pauses: list[float]) -> None:
             image.opener()
         with pytest.raises(UserError, match="does not offer C-MOVE"):
             next(read(pacs.source(f"retrieve=move&port={free_port()}&bind=127.0.0.1")).images())
-
-
-def test_a_film_that_is_not_sent_is_a_row() -> None:
-    with Pacs(get=lambda event: iter([1, (0xA702, None)])) as pacs:
-        (image,) = read(pacs.source()).images()
-        assert image.opener is not None
-        with pytest.raises(OSError, match="the PACS does not send it") as told:
-            image.opener()
-        assert not isinstance(told.value, SourceGone)
 
 
 def test_the_receiver_takes_only_the_film_that_it_asked_for(films: Path) -> None:
