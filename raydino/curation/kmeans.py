@@ -18,6 +18,7 @@ from raydino.curation.nearest import F32, I64, Block, Found, Queries, Vectors, n
 from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share, total
+from raydino.curation.side_by_side import side_by_side
 from raydino.curation.sums import ExactSums
 from raydino.errors import UserError
 from raydino.tracking import progress_bar
@@ -119,16 +120,19 @@ class _Lloyd:
         self.centroids, self._settled = centroids, True
         renewal = Renewal(before, self._on_device(centroids), self.queries.origin)
         moved, left = 0, [np.empty(0, np.int64)]
-        for mine, block in self.queries.blocks(renewal.block_rows):
-            known = Found(*(self._on_device(a[mine]) for a in (self.assignment, self.squared, self.beyond)))
-            found, rows = renewal.settle(block, known)
+        for (mine, block), (found, rows) in side_by_side(
+            lambda item: renewal.settle(item[1], self._known(item[0])),
+            self.queries.blocks(renewal.block_rows),
+            self.queries.origin.device,
+        ):
             moved += self._renew(block, mine, found)
             left.append(mine.start + rows.cpu().numpy())
-        everything_left = np.concatenate(left)
-        for start in range(0, len(everything_left), renewal.block_rows):
-            places = everything_left[start : start + renewal.block_rows]
-            block = self.queries.at(places)
-            moved += self._renew(block, places, renewal.nearest(block, self._on_device(self.assignment[places])))
+        for (places, block), found in side_by_side(
+            lambda item: renewal.nearest(item[1], self._known(item[0]).centroid),
+            self.queries.blocks_at(np.concatenate(left), renewal.block_rows),
+            self.queries.origin.device,
+        ):
+            moved += self._renew(block, places, found)
         self.moved = int(total(np.asarray([moved]))[0])
         if self.moved:
             self.sums.gather()
@@ -162,6 +166,10 @@ class _Lloyd:
 
     def result(self) -> Clusters:
         return Clusters(self.centroids, self.share.whole(self.assignment), self.share.whole(self.squared))
+
+    def _known(self, places: slice | I64) -> Found:
+        """What the last assignment found of this share's ``places``."""
+        return Found(*(self._on_device(known[places]) for known in (self.assignment, self.squared, self.beyond)))
 
     def _renew(self, block: Block, places: slice | I64, found: Found) -> int:
         self.squared[places], self.beyond[places] = found.squared.cpu().numpy(), found.beyond.cpu().numpy()

@@ -13,6 +13,7 @@ Vectors are read block by block, so that they may be a memory-mapped file larger
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
 from raydino.train.precision import has_bf16
 
@@ -53,8 +55,11 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     search = Search(torch.as_tensor(centroids, dtype=torch.float32, device=target), origin_of(vectors, target))
     index = np.empty(len(vectors), np.int64)
     squared = np.empty(len(vectors), np.float32)
-    for rows, block in blocks(vectors, slice(0, len(vectors)), search.block_rows, target):
-        found = search.nearest(Block.of(block, search.origin))
+    for (rows, _), found in side_by_side(
+        lambda item: search.nearest(Block.of(item[1], search.origin)),
+        blocks(vectors, slice(0, len(vectors)), search.block_rows, target),
+        target,
+    ):
         index[rows], squared[rows] = found.centroid.cpu().numpy(), found.squared.cpu().numpy()
     return index, squared
 
@@ -107,11 +112,13 @@ class Queries:
             mine = slice(part.start - self._rows.start, part.stop - self._rows.start)
             yield mine, Block(block, self._norm[mine], self._lost[mine])
 
-    def at(self, places: I64) -> Block:
-        """The vectors at ``places`` [m] among ``rows``."""
-        chosen = torch.from_numpy(places).to(self.origin.device)
-        vectors = _on_device(self._vectors[self._rows.start + places], self.origin.device)
-        return Block(vectors, self._norm[chosen], self._lost[chosen])
+    def blocks_at(self, places: I64, n: int) -> Iterator[tuple[I64, Block]]:
+        """The vectors at ``places`` [m] among ``rows``, ``n`` at a time."""
+        for start in range(0, len(places), n):
+            part = places[start : start + n]
+            chosen = torch.from_numpy(part).to(self.origin.device)
+            vectors = _on_device(self._vectors[self._rows.start + part], self.origin.device)
+            yield part, Block(vectors, self._norm[chosen], self._lost[chosen])
 
 
 def product_type(device: torch.device) -> torch.dtype:
@@ -127,6 +134,17 @@ def _on_device(vectors: Vectors, device: torch.device) -> Tensor:
 def squared_distances(left: Tensor, right: Tensor) -> Tensor:
     """|left - right|² of each row, [..., D] to [...]; exactly 0 for rows that are equal."""
     return torch.linalg.vector_norm(left - right, dim=-1).square_()
+
+
+def pair_distances(
+    left: Tensor, rows: Tensor, right: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """|left[rows] - right[others]|² of P pairs, in ``dtype``: [P]. So few at a time that they stay in the cache."""
+    squared = torch.empty(len(rows), dtype=dtype, device=left.device)
+    for row, other, place in zip(*(t.split(_PAIRS) for t in (rows, others, squared)), strict=True):
+        mine, theirs = left.index_select(0, row).to(dtype), right.index_select(0, other).to(dtype)
+        place.copy_(squared_distances(mine, theirs))
+    return squared
 
 
 def rounding_of(dim: int) -> float:
@@ -163,9 +181,7 @@ class Search:
         self._operand[dim, n:] = torch.finfo(self._dtype).min  # padding is nobody's rival
         self._norm = float(torch.linalg.vector_norm(centred, dim=1).max())
         self._rounding = float(torch.linalg.vector_norm(centred - self._operand[:dim, :n].T, dim=1).max())
-        self._block = centroids.new_zeros((self.block_rows, dim + 2 * _PARTS), dtype=self._dtype)
-        self._block[:, dim : dim + _PARTS] = 1
-        self._scores = centroids.new_empty((self.block_rows, padded), dtype=self._dtype)
+        self._of_thread = threading.local()  # where a block becomes an operand, and its scores
 
     def nearest(self, block: Block, own: Tensor | None = None, squared: Tensor | None = None) -> Found:
         """The nearest centroid of each of ``block``, of n at most ``block_rows``, the lowest on ties.
@@ -194,19 +210,30 @@ class Search:
         return result
 
     def _product(self, vectors: Tensor, level: Tensor) -> Tensor:
-        """The scores [n, padded K] of ``vectors`` [n, D] less ``level`` [n]; valid until the next product.
+        """The scores [n, padded K] of ``vectors`` [n, D] less ``level`` [n]; valid until this thread's next product.
 
         It is made for one of few numbers of rows, the last of them left over from before: oneDNN compiles a kernel for
         each shape that it meets, which may take longer than the product.
         """
         n, dim = vectors.shape
-        torch.sub(vectors, self.origin, out=self._block[:n, :dim])
-        _write_in_parts(level, self._block[:n, dim + _PARTS :])
+        block, scores = self._places()
+        torch.sub(vectors, self.origin, out=block[:n, :dim])
+        _write_in_parts(level, block[:n, dim + _PARTS :])
         rows = self.block_rows
         while rows // 2 >= max(n, _FEWEST_ROWS):
             rows //= 2
-        torch.mm(self._block[:rows], self._operand, out=self._scores[:rows])
-        return self._scores[:n]
+        torch.mm(block[:rows], self._operand, out=scores[:rows])
+        return scores[:n]
+
+    def _places(self) -> tuple[Tensor, Tensor]:
+        """Where this thread's blocks become operands of products, and where their scores go."""
+        mine = self._of_thread
+        if not hasattr(mine, "block"):
+            columns, padded = self._operand.shape
+            mine.block = self._operand.new_zeros((self.block_rows, columns))
+            mine.block[:, -2 * _PARTS : -_PARTS] = 1
+            mine.scores = self._operand.new_empty((self.block_rows, padded))
+        return mine.block, mine.scores
 
     def _grouped(self, scores: Tensor) -> Tensor:
         """``scores`` as [n, members, groups] of integers, which stand in the order of the numbers where those are at
@@ -224,7 +251,7 @@ class Search:
     def rivals(self, block: Block, squared: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Rows [P], ascending, and centroids [P] but ``own`` [n] that may be the nearest, no farther than ``squared``;
         and a bound [n]: no centroid but ``own`` lies nearer than that squared distance. -1 is none of these."""
-        norm, columns = block.norm, self._block.shape[1]
+        norm, columns = block.norm, len(self._operand)
         error = block.lost * self._norm + (norm + block.lost) * self._rounding
         error += columns * _ACCUMULATION * ((norm + self._norm).square() + norm.square() + squared)
         slack = _SLACK * squared
@@ -256,13 +283,16 @@ class Found(NamedTuple):
     @classmethod
     def between(cls, centroids: Tensor, block: Block, own: Found, rows: Tensor, rivals: Tensor) -> Found:
         """``own``, or where one of the ``rivals`` [P] of ``rows`` [P] is nearer, or as near and before it, that."""
+        squared = pair_distances(block.vectors, rows, centroids, rivals)
+        near = squared <= (1 + rounding_of(block.vectors.shape[1])) * own.squared.index_select(0, rows)
+        rows, rivals = rows[near], rivals[near]
         contested = torch.unique_consecutive(rows)
         order = torch.cat((rows, contested)).argsort(stable=True)
         candidates = torch.cat((rivals, own.centroid[contested]))[order]
         places, nearest = decide(centroids, block.vectors, torch.cat((rows, contested))[order], candidates)
         lost = nearest != own.centroid[places]
         places, nearest = places[lost], nearest[lost]
-        squared = squared_distances(block.vectors.index_select(0, places), centroids.index_select(0, nearest))
+        squared = pair_distances(block.vectors, places, centroids, nearest)
         return cls(
             own.centroid.index_copy(0, places, nearest),
             own.squared.index_copy(0, places, squared),
@@ -279,8 +309,7 @@ def decide(centroids: Tensor, vectors: Tensor, rows: Tensor, candidates: Tensor)
         several = (count > 1).index_select(0, place).nonzero()[:, 0]
         if len(several) == 0:
             break
-        pairs = zip(rows[several].split(_PAIRS), candidates[several].split(_PAIRS), strict=True)
-        squared = torch.cat([_between(vectors, left, centroids, right, dtype) for left, right in pairs])
+        squared = pair_distances(vectors, rows[several], centroids, candidates[several], dtype)
         least = squared.new_full((len(found),), torch.inf)
         least.scatter_reduce_(0, place[several], squared, "amin")
         kept = torch.ones_like(place, dtype=torch.bool)
@@ -289,10 +318,6 @@ def decide(centroids: Tensor, vectors: Tensor, rows: Tensor, candidates: Tensor)
         count = torch.bincount(place, minlength=len(found))
     lowest = candidates.new_full((len(found),), len(centroids))
     return found, lowest.scatter_reduce_(0, place, candidates, "amin")
-
-
-def _between(vectors: Tensor, rows: Tensor, centroids: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
-    return squared_distances(vectors.index_select(0, rows).to(dtype), centroids.index_select(0, others).to(dtype))
 
 
 def _write_in_parts(values: Tensor, parts: Tensor) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raydino.curation.nearest import Block, Found, Search, rounding_of, squared_distances
+from raydino.curation.nearest import Block, Found, Search, pair_distances, rounding_of
 
 
 class Renewal:
@@ -39,7 +39,9 @@ class Renewal:
             return known, nobody
         if bool((known.centroid[:1] < 0).any()):
             return self._all.nearest(block), nobody
-        now = Found(known.centroid, self._distances(block, known.centroid), known.beyond)
+        followers = self._has_moved.index_select(0, known.centroid).nonzero()[:, 0]
+        followed = self._distances(block, followers, known.centroid.index_select(0, followers))
+        now = known._replace(squared=known.squared.index_copy(0, followers, followed))
         reach = now.squared * (1 + rounding_of(block.vectors.shape[1])) + torch.finfo(now.squared.dtype).tiny
         open_ = self._has_moved.index_select(0, known.centroid) & (reach >= torch.maximum(known.squared, known.beyond))
         if self._moved is None or open_.count_nonzero() > len(block) * (1 - len(self._numbers) / len(self._has_moved)):
@@ -51,7 +53,7 @@ class Renewal:
 
     def nearest(self, block: Block, own: Tensor) -> Found:
         """As ``settle`` where nothing is known but that ``own`` [n] is likely near."""
-        return self._all.nearest(block, own, self._distances(block, own))
+        return self._all.nearest(block, own, self._distances(block, torch.arange(len(block), device=own.device), own))
 
-    def _distances(self, block: Block, centroids: Tensor) -> Tensor:
-        return squared_distances(block.vectors, self._all.centroids.index_select(0, centroids))
+    def _distances(self, block: Block, rows: Tensor, centroids: Tensor) -> Tensor:
+        return pair_distances(block.vectors, rows, self._all.centroids, centroids)

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from raydino.curation.nearest import F32, I64, Queries, Search, Vectors, squared_distances
+from raydino.curation.nearest import F32, I64, Block, Queries, Search, Vectors, pair_distances
 from raydino.curation.shares import Share
+from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
 
 _TRIALS = 4  # rows accepted for one seed
@@ -76,15 +77,21 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
 
 def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64, squared: F32) -> None:
     """Let ``assignment`` and ``squared`` of the queries know of ``seeds`` [m, D], numbered from ``first``."""
-    search = Search(torch.from_numpy(seeds).to(queries.origin.device), queries.origin)
-    for mine, block in queries.blocks(search.block_rows):
-        before = torch.from_numpy(squared[mine]).to(queries.origin.device)
+    device = queries.origin.device
+    search = Search(torch.from_numpy(seeds).to(device), queries.origin)
+
+    def nearer(item: tuple[slice, Block]) -> tuple[I64, I64, F32]:
+        """Which of a block are nearer to a seed than to any before it: their places, the seed, the squared distance."""
+        mine, block = item
+        before = torch.from_numpy(squared[mine]).to(device)
         near, seed = search.nearer(block, before)
-        now = squared_distances(block.vectors.index_select(0, near), search.centroids.index_select(0, seed))
+        now = pair_distances(block.vectors, near, search.centroids, seed)
         better = now < before[near]
-        places = mine.start + near[better].cpu().numpy()
-        squared[places] = now[better].cpu().numpy()
-        assignment[places] = first + seed[better].cpu().numpy()
+        rows, chosen, distance = (found[better].cpu().numpy() for found in (near, seed, now))
+        return mine.start + rows, chosen, distance
+
+    for _, (places, seed, now) in side_by_side(nearer, queries.blocks(search.block_rows), device):
+        squared[places], assignment[places] = now, first + seed
 
 
 def _draw(squared: F32, n: int, rng: np.random.Generator) -> I64:
