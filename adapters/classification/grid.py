@@ -90,7 +90,7 @@ class GridClassifier(ClassificationAdapter):
 
     def optimiser(self, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
         """DINOv2's."""
-        return torch.optim.SGD(groups, lr=learning_rate, momentum=MOMENTUM)
+        return torch.optim.SGD(groups, lr=learning_rate, momentum=MOMENTUM, fused=True)
 
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         """Descent in products of films where they fit in memory, else in features."""

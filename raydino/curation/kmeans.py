@@ -120,18 +120,18 @@ class _Lloyd:
         self.centroids, self._settled = centroids, True
         renewal = Renewal(before, self._on_device(centroids), self.queries.origin)
         moved, left = 0, [np.empty(0, np.int64)]
-        for (mine, block), (found, rows) in side_by_side(
-            lambda item: renewal.settle(item[1], self._known(item[0])),
-            self.queries.blocks(renewal.block_rows),
-            self.queries.origin.device,
-        ):
+
+        def settle(mine: slice, block: Block) -> tuple[Found, Tensor]:
+            return renewal.settle(block, self._known(mine))
+
+        def find(places: I64, block: Block) -> Found:
+            return renewal.nearest(block, self._known(places).centroid)
+
+        device, n = self.queries.origin.device, renewal.block_rows
+        for mine, block, (found, rows) in side_by_side(settle, self.queries.blocks(n), device):
             moved += self._renew(block, mine, found)
             left.append(mine.start + rows.cpu().numpy())
-        for (places, block), found in side_by_side(
-            lambda item: renewal.nearest(item[1], self._known(item[0]).centroid),
-            self.queries.blocks_at(np.concatenate(left), renewal.block_rows),
-            self.queries.origin.device,
-        ):
+        for places, block, found in side_by_side(find, self.queries.blocks_at(np.concatenate(left), n), device):
             moved += self._renew(block, places, found)
         self.moved = int(total(np.asarray([moved]))[0])
         if self.moved:

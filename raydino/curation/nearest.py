@@ -33,7 +33,7 @@ I64 = npt.NDArray[np.int64]
 
 _SCORES = 2**22  # scores of a block: 8 MB in bf16, so that they stay in the cache …
 _ROWS = (256, 4096)  # … with this many vectors, at least and at most; powers of two, as is what lies between
-_PAIRS = 512  # exact distances at a time
+_PAIRS = 512  # exact distances at a time, so that they stay in a CPU's cache
 _GROUP = 32  # centroids that are looked through together, at most
 _LANES = 64  # groups come in multiples of this: else torch takes their maximum ten times as slowly
 _PARTS = 3  # columns for a float32 that is added to scores: three bf16 numbers hold one
@@ -55,11 +55,12 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     search = Search(torch.as_tensor(centroids, dtype=torch.float32, device=target), origin_of(vectors, target))
     index = np.empty(len(vectors), np.int64)
     squared = np.empty(len(vectors), np.float32)
-    for (rows, _), found in side_by_side(
-        lambda item: search.nearest(Block.of(item[1], search.origin)),
-        blocks(vectors, slice(0, len(vectors)), search.block_rows, target),
-        target,
-    ):
+
+    def find(_: slice, block: Tensor) -> Found:
+        return search.nearest(Block.of(block, search.origin))
+
+    parts = blocks(vectors, slice(0, len(vectors)), search.block_rows, target)
+    for rows, _, found in side_by_side(find, parts, target):
         index[rows], squared[rows] = found.centroid.cpu().numpy(), found.squared.cpu().numpy()
     return index, squared
 
@@ -139,9 +140,10 @@ def squared_distances(left: Tensor, right: Tensor) -> Tensor:
 def pair_distances(
     left: Tensor, rows: Tensor, right: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """|left[rows] - right[others]|² of P pairs, in ``dtype``: [P]. So few at a time that they stay in the cache."""
+    """|left[rows] - right[others]|² of P pairs, in ``dtype``: [P]."""
     squared = torch.empty(len(rows), dtype=dtype, device=left.device)
-    for row, other, place in zip(*(t.split(_PAIRS) for t in (rows, others, squared)), strict=True):
+    few = _PAIRS if left.device.type == "cpu" else max(1, len(rows))
+    for row, other, place in zip(*(t.split(few) for t in (rows, others, squared)), strict=True):
         mine, theirs = left.index_select(0, row).to(dtype), right.index_select(0, other).to(dtype)
         place.copy_(squared_distances(mine, theirs))
     return squared

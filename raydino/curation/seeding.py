@@ -80,9 +80,8 @@ def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64,
     device = queries.origin.device
     search = Search(torch.from_numpy(seeds).to(device), queries.origin)
 
-    def nearer(item: tuple[slice, Block]) -> tuple[I64, I64, F32]:
+    def nearer(mine: slice, block: Block) -> tuple[I64, I64, F32]:
         """Which of a block are nearer to a seed than to any before it: their places, the seed, the squared distance."""
-        mine, block = item
         before = torch.from_numpy(squared[mine]).to(device)
         near, seed = search.nearer(block, before)
         now = pair_distances(block.vectors, near, search.centroids, seed)
@@ -90,7 +89,7 @@ def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64,
         rows, chosen, distance = (found[better].cpu().numpy() for found in (near, seed, now))
         return mine.start + rows, chosen, distance
 
-    for _, (places, seed, now) in side_by_side(nearer, queries.blocks(search.block_rows), device):
+    for _, _, (places, seed, now) in side_by_side(nearer, queries.blocks(search.block_rows), device):
         squared[places], assignment[places] = now, first + seed
 
 

@@ -13,33 +13,38 @@ from typing import TypeVar
 
 import torch
 
-Item = TypeVar("Item")
+Places = TypeVar("Places")
+Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 
 def side_by_side(
-    work: Callable[[Item], Result], items: Iterable[Item], device: torch.device
-) -> Iterator[tuple[Item, Result]]:
-    """Each of ``items`` and ``work`` of it, in their order; a CPU works on as many at a time as PyTorch has threads.
+    work: Callable[[Places, Block], Result], blocks: Iterable[tuple[Places, Block]], device: torch.device
+) -> Iterator[tuple[Places, Block, Result]]:
+    """Places, block, and ``work`` of them, in the order of ``blocks``; a CPU works on as many at a time as PyTorch has
+    threads.
 
-    ``items`` are taken as they are needed, so that no more than a few are in memory. Use it up, or close it. Raises
-    what ``work`` raises.
+    Blocks are taken as they are needed, so that no more than a few are in memory. Use it up, or close it. Raises what
+    ``work`` raises.
     """
     n_threads = torch.get_num_threads() if device.type == "cpu" else 1
     if n_threads == 1:
-        yield from ((item, work(item)) for item in items)
+        yield from ((places, block, work(places, block)) for places, block in blocks)
         return
-    ahead: deque[tuple[Item, Future[Result]]] = deque()
+    ahead: deque[tuple[Places, Block, Future[Result]]] = deque()
     pool = ThreadPoolExecutor(n_threads, "block", initializer=torch.set_num_threads, initargs=(1,))
-    torch.set_num_threads(1)  # here too
+    torch.set_num_threads(1)  # here too: threads of OpenMP that wait would take the cores from ours
     try:
-        for item in items:
-            ahead.append((item, pool.submit(work, item)))
+        for places, block in blocks:
+            ahead.append((places, block, pool.submit(work, places, block)))
             if len(ahead) > n_threads:
-                first, result = ahead.popleft()
-                yield first, result.result()
-        for first, result in ahead:
-            yield first, result.result()
+                yield _finished(*ahead.popleft())
+        while ahead:
+            yield _finished(*ahead.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)  # MKL's number is the whole process's
+
+
+def _finished(places: Places, block: Block, result: Future[Result]) -> tuple[Places, Block, Result]:
+    return places, block, result.result()
