@@ -244,7 +244,8 @@ def heads_at_192(archive: Archive, path: Path, seed: int) -> Iterator[Part]:
     yield "linear regression, 192 px, 12 x 12 grid", lambda: said("regression_linear", values, "prediction")
     masks = {**MASKS, **CONVOLUTIONS, "mask_size": 128, "epochs": 40}
     yield "two convolutions, 192 px", lambda: said("segmentation_conv", masks, "dice")
-    yield "UPerNet, 4 blocks, 192 px", lambda: said("segmentation_upernet", {**MASKS, **UPERNET, "mask_size": 128}, "dice")
+    pyramid = {**MASKS, **UPERNET, "mask_size": 128}
+    yield "UPerNet, 4 blocks, 192 px", lambda: said("segmentation_upernet", pyramid, "dice")
 
 
 def writers(archive: Archive, path: Path, seed: int) -> Iterator[Part]:
