@@ -39,11 +39,12 @@ class Renewal:
             return known, nobody
         if bool((known.centroid[:1] < 0).any()):
             return self._all.nearest(block), nobody
-        followers = self._has_moved.index_select(0, known.centroid).nonzero()[:, 0]
+        follows = self._has_moved.index_select(0, known.centroid)
+        followers = follows.nonzero()[:, 0]
         followed = self._distances(block, followers, known.centroid.index_select(0, followers))
         now = known._replace(squared=known.squared.index_copy(0, followers, followed))
         reach = now.squared * (1 + rounding_of(block.vectors.shape[1])) + torch.finfo(now.squared.dtype).tiny
-        open_ = self._has_moved.index_select(0, known.centroid) & (reach >= torch.maximum(known.squared, known.beyond))
+        open_ = follows & (reach >= torch.maximum(known.squared, known.beyond))
         if self._moved is None or open_.count_nonzero() > len(block) * (1 - len(self._numbers) / len(self._has_moved)):
             return self._all.nearest(block, now.centroid, now.squared), nobody
         own = self._place.index_select(0, now.centroid)

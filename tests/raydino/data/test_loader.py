@@ -64,6 +64,7 @@ def test_workers_outlive_a_signal_to_the_group(dataset, number, seconds_to_start
     films = Films(dataset, dataset.sample_ids("train"))
     made = batches(source(films), n_workers=2)
     next(made)
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # they wait only while workers start
     for worker in multiprocessing.active_children():
         os.kill(worker.pid, number)
     assert len(list(made)) == 11

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComputedRadiographyImageStorage,
     StudyRootQueryRetrieveInformationModelFind,
@@ -86,24 +86,30 @@ def test_orthanc_moves_only_to_whom_and_where_it_knows(orthanc: Any) -> None:
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
-def test_a_film_that_is_not_sent_is_asked_for_again_and_then_a_row(failures: int, pauses: list[float]) -> None:
+@pytest.mark.parametrize("way", ["get", "move"])
+def test_a_film_that_is_not_sent_is_asked_for_again_and_then_a_row(
+    way: str, failures: int, pauses: list[float]
+) -> None:
     film = Dataset()
     film.SOPClassUID, film.SOPInstanceUID = ComputedRadiographyImageStorage, "1.2.3.4"
     film.file_meta = FileMetaDataset()
     film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    port = free_port()
     asked = []
 
-    def get(event: evt.Event) -> Iterator[Any]:
+    def send(event: evt.Event) -> Iterator[Any]:
         asked.append(event)
+        if way == "move":
+            yield "127.0.0.1", port, {"contexts": [build_context(ComputedRadiographyImageStorage)]}
         yield 1
         yield (0xA702, None) if len(asked) <= failures else (0xFF00, film)
 
-    with Pacs(get=get) as pacs:
-        (image,) = read(pacs.source()).images()
-        assert image.opener is not None
+    with Pacs(get=send, move=send) as pacs:
+        (image,) = read(pacs.source(f"retrieve={way}" + f"&port={port}&bind=127.0.0.1" * (way == "move"))).images()
         if failures < 3:
-            assert pydicom.dcmread(image.opener()).SOPInstanceUID == "1.2.3.4"
+            assert dataset_of(image).SOPInstanceUID == "1.2.3.4"
         else:
+            assert image.opener is not None
             with pytest.raises(OSError, match="the PACS does not send it .status A702") as told:
                 image.opener()
             assert not isinstance(told.value, SourceGone)
