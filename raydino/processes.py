@@ -29,6 +29,7 @@ _READY = "ready"
 _START_SECONDS = 120.0
 _ALARM_SECONDS = 30.0  # after the time is up: nobody is left to end the process
 _IDLE_SECONDS = 60.0  # without a job the process ends; the next job starts another
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # a shutdown, Ctrl-C, SLURM before the time is over
 MEMORY_BYTES = 4 * 2**30  # of address space for one job; the largest films take about 1 GiB
 
 

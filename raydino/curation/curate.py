@@ -25,6 +25,7 @@ from raydino.curation.sampling import balanced_weights, flat_sample, hierarchica
 from raydino.curation.thresholds import Calibration
 from raydino.errors import UserError
 from raydino.train.distributed import is_main, wait_for_all
+from raydino.train.precision import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def curate(material: Material, recipe: CurateRecipe, *, work: Path, device: str 
     Under ``process_group`` every process calls it, with a ``work`` that all see, and gets the table of one process:
     they share the clustering and repeat the rest.
     """
+    keep_freed_memory()
     work.mkdir(parents=True, exist_ok=True)
     ids = material.pool.ids
     table = pd.DataFrame({"sample_id": ids, "selected": True, "weight": 0.0, "distance": np.nan})

@@ -14,7 +14,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from raydino.curation.nearest import F32, I64, Block, Found, Queries, Vectors, nearest, origin_of, squared_distances
+from raydino.curation.nearest import (
+    BLOCK_ROWS,
+    F32,
+    I64,
+    Block,
+    Found,
+    Queries,
+    Vectors,
+    nearest,
+    origin_of,
+    pair_distances,
+)
 from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share, total
@@ -26,8 +37,6 @@ from raydino.train.distributed import agreed_max, is_main
 from raydino.train.precision import pick_device
 
 __all__ = ["F32", "I64", "Clusters", "Vectors", "kmeans", "nearest"]
-
-_ROWS = 4096  # vectors of a block, where no product decides
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class _Lloyd:
         """k-means++; its last look at the vectors is the first assignment."""
         seeds = plus_plus(self.vectors, len(self.centroids), rng=rng, share=self.share, queries=self.queries)
         self.centroids = np.asarray(self.vectors[seeds.rows], np.float32)
-        for mine, block in self.queries.blocks(_ROWS):
+        for mine, block in self.queries.blocks():
             self._give(block.vectors, mine, seeds.assignment[mine])
         self.squared = seeds.squared
         self.sums.gather()
@@ -127,11 +136,11 @@ class _Lloyd:
         def find(places: I64, block: Block) -> Found:
             return renewal.nearest(block, self._known(places).centroid)
 
-        device, n = self.queries.origin.device, renewal.block_rows
-        for mine, block, (found, rows) in side_by_side(settle, self.queries.blocks(n), device):
+        device = self.queries.origin.device
+        for mine, block, (found, rows) in side_by_side(settle, self.queries.blocks(), device):
             moved += self._renew(block, mine, found)
             left.append(mine.start + rows.cpu().numpy())
-        for places, block, found in side_by_side(find, self.queries.blocks_at(np.concatenate(left), n), device):
+        for places, block, found in side_by_side(find, self.queries.blocks_at(np.concatenate(left)), device):
             moved += self._renew(block, places, found)
         self.moved = int(total(np.asarray([moved]))[0])
         if self.moved:
@@ -189,9 +198,10 @@ class _Lloyd:
         """Squared distance of this share's vectors to the centroid of their cluster."""
         squared = np.empty(len(self.share), np.float32)
         on_device = self._on_device(centroids)
-        for mine, block in self.queries.blocks(_ROWS):
-            own = on_device.index_select(0, self._on_device(self.assignment[mine]))
-            squared[mine] = squared_distances(block.vectors, own).cpu().numpy()
+        for mine, block in self.queries.blocks():
+            everyone = torch.arange(len(block), device=on_device.device)
+            own = self._on_device(self.assignment[mine])
+            squared[mine] = pair_distances(block.vectors, everyone, on_device, own).cpu().numpy()
         return squared
 
     def _on_device(self, array: npt.NDArray[np.generic]) -> Tensor:
@@ -201,8 +211,8 @@ class _Lloyd:
 def _bound(vectors: Vectors, share: Share) -> float:
     """The largest absolute value of ``vectors``; raises UserError where one is not finite."""
     largest = 0.0
-    for start in range(share.rows.start, share.rows.stop, _ROWS):
-        block = vectors[start : min(start + _ROWS, share.rows.stop)]
+    for start in range(share.rows.start, share.rows.stop, BLOCK_ROWS):
+        block = vectors[start : min(start + BLOCK_ROWS, share.rows.stop)]
         largest = max(largest, *(float(abs(v)) if np.isfinite(v) else math.inf for v in (block.min(), block.max())))
     largest = agreed_max(largest)
     if not math.isfinite(largest):

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from raydino.curation import loops
 from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
 from raydino.train.precision import has_bf16
@@ -31,9 +32,9 @@ Vectors = npt.NDArray[np.floating]  # [N, D], float16 or float32, often memory-m
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-_SCORES = 2**22  # scores of a block: 8 MB in bf16, so that they stay in the cache …
-_ROWS = (256, 4096)  # … with this many vectors, at least and at most; powers of two, as is what lies between
-_PAIRS = 512  # exact distances at a time, so that they stay in a CPU's cache
+BLOCK_ROWS = 8192  # vectors of a block
+_SCORES = 2**22  # scores of a product: 8 MB in bf16, so that they stay in the cache …
+_PRODUCT_ROWS = (256, 4096)  # … with this many vectors, at least and at most; powers of two, as is what lies between
 _GROUP = 32  # centroids that are looked through together, at most
 _LANES = 64  # groups come in multiples of this: else torch takes their maximum ten times as slowly
 _PARTS = 3  # columns for a float32 that is added to scores: three bf16 numbers hold one
@@ -59,16 +60,16 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     def find(_: slice, block: Tensor) -> Found:
         return search.nearest(Block.of(block, search.origin))
 
-    parts = blocks(vectors, slice(0, len(vectors)), search.block_rows, target)
+    parts = blocks(vectors, slice(0, len(vectors)), target)
     for rows, _, found in side_by_side(find, parts, target):
         index[rows], squared[rows] = found.centroid.cpu().numpy(), found.squared.cpu().numpy()
     return index, squared
 
 
-def blocks(vectors: Vectors, rows: slice, n: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-    """``rows`` of ``vectors`` in float32 on ``device``, ``n`` at a time: the slice, and the vectors [n, D]."""
-    for start in range(rows.start, rows.stop, n):
-        part = slice(start, min(start + n, rows.stop))
+def blocks(vectors: Vectors, rows: slice, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """``rows`` of ``vectors`` in float32 on ``device``, block by block: the slice, and the vectors [n, D]."""
+    for start in range(rows.start, rows.stop, BLOCK_ROWS):
+        part = slice(start, min(start + BLOCK_ROWS, rows.stop))
         yield part, _on_device(vectors[part], device)
 
 
@@ -103,20 +104,20 @@ class Queries:
         self._vectors, self._rows = vectors, rows
         self._norm = torch.empty(rows.stop - rows.start, device=origin.device)
         self._lost = torch.empty_like(self._norm)
-        for part, block in blocks(vectors, rows, _ROWS[1], origin.device):
+        for part, block in blocks(vectors, rows, origin.device):
             measured, mine = Block.of(block, origin), slice(part.start - rows.start, part.stop - rows.start)
             self._norm[mine], self._lost[mine] = measured.norm, measured.lost
 
-    def blocks(self, n: int) -> Iterator[tuple[slice, Block]]:
-        """``n`` vectors at a time: their places among ``rows``, counted from 0, and the block."""
-        for part, block in blocks(self._vectors, self._rows, n, self.origin.device):
+    def blocks(self) -> Iterator[tuple[slice, Block]]:
+        """The vectors block by block: their places among ``rows``, counted from 0, and the block."""
+        for part, block in blocks(self._vectors, self._rows, self.origin.device):
             mine = slice(part.start - self._rows.start, part.stop - self._rows.start)
             yield mine, Block(block, self._norm[mine], self._lost[mine])
 
-    def blocks_at(self, places: I64, n: int) -> Iterator[tuple[I64, Block]]:
-        """The vectors at ``places`` [m] among ``rows``, ``n`` at a time."""
-        for start in range(0, len(places), n):
-            part = places[start : start + n]
+    def blocks_at(self, places: I64) -> Iterator[tuple[I64, Block]]:
+        """The vectors at ``places`` [m] among ``rows``, block by block."""
+        for start in range(0, len(places), BLOCK_ROWS):
+            part = places[start : start + BLOCK_ROWS]
             chosen = torch.from_numpy(part).to(self.origin.device)
             vectors = _on_device(self._vectors[self._rows.start + part], self.origin.device)
             yield part, Block(vectors, self._norm[chosen], self._lost[chosen])
@@ -132,20 +133,15 @@ def _on_device(vectors: Vectors, device: torch.device) -> Tensor:
     return torch.from_numpy(block if block.flags.writeable else block.copy()).to(device)
 
 
-def squared_distances(left: Tensor, right: Tensor) -> Tensor:
-    """|left - right|² of each row, [..., D] to [...]; exactly 0 for rows that are equal."""
-    return torch.linalg.vector_norm(left - right, dim=-1).square_()
-
-
 def pair_distances(
     left: Tensor, rows: Tensor, right: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """|left[rows] - right[others]|² of P pairs, in ``dtype``: [P]."""
-    squared = torch.empty(len(rows), dtype=dtype, device=left.device)
-    few = _PAIRS if left.device.type == "cpu" else max(1, len(rows))
-    for row, other, place in zip(*(t.split(few) for t in (rows, others, squared)), strict=True):
-        mine, theirs = left.index_select(0, row).to(dtype), right.index_select(0, other).to(dtype)
-        place.copy_(squared_distances(mine, theirs))
+    """|left[rows] - right[others]|² of P pairs, in ``dtype``: [P]; exactly 0 for vectors that are equal."""
+    if not _on_cpu(left):
+        mine, theirs = left.index_select(0, rows).to(dtype), right.index_select(0, others).to(dtype)
+        return torch.linalg.vector_norm(mine - theirs, dim=1).square_()
+    squared = torch.empty(len(rows), dtype=dtype)
+    loops.squared_between(*(t.numpy() for t in (left, rows, right, others, squared)))
     return squared
 
 
@@ -171,29 +167,30 @@ class Search:
     def __init__(self, centroids: Tensor, origin: Tensor) -> None:
         n, dim = centroids.shape
         self.centroids, self.origin = centroids, origin
-        self.block_rows = int(np.clip(2 ** int(np.log2(max(1, _SCORES // n))), *_ROWS))
+        self._rows = int(np.clip(2 ** int(np.log2(max(1, _SCORES // n))), *_PRODUCT_ROWS))
         self._dtype = product_type(centroids.device)
         self._n_groups = -(-(n + 1) // (_GROUP * _LANES)) * _LANES
         padded = -(-(n + 1) // self._n_groups) * self._n_groups  # at least one that is no centroid
         centred = centroids.double() - origin.double()
-        self._operand = centred.new_zeros((dim + 2 * _PARTS, padded), dtype=self._dtype)
-        self._operand[:dim, :n] = centred.T
-        _write_in_parts(-centred.square().sum(1) / 2, self._operand[dim : dim + _PARTS, :n].T)
-        self._operand[dim + _PARTS :, :n] = -1
-        self._operand[dim, n:] = torch.finfo(self._dtype).min  # padding is nobody's rival
+        self._operand = centred.new_zeros((padded, dim + 2 * _PARTS), dtype=self._dtype)
+        self._operand[:n, :dim] = centred
+        _write_in_parts(-centred.square().sum(1) / 2, self._operand[:n, dim : dim + _PARTS])
+        self._operand[:n, dim + _PARTS :] = -1
+        self._operand[n:, dim] = torch.finfo(self._dtype).min  # padding is nobody's rival
         self._norm = float(torch.linalg.vector_norm(centred, dim=1).max())
-        self._rounding = float(torch.linalg.vector_norm(centred - self._operand[:dim, :n].T, dim=1).max())
-        self._of_thread = threading.local()  # where a block becomes an operand, and its scores
+        self._rounding = float(torch.linalg.vector_norm(centred - self._operand[:n, :dim], dim=1).max())
+        self._of_thread = threading.local()  # where vectors become an operand, and their scores
 
     def nearest(self, block: Block, own: Tensor | None = None, squared: Tensor | None = None) -> Found:
-        """The nearest centroid of each of ``block``, of n at most ``block_rows``, the lowest on ties.
+        """The nearest centroid of each of ``block``, the lowest on ties.
 
         ``own`` [n] are any centroids, at distances ``squared`` [n]: the nearer, the less there is to decide. Raises
         UserError where a vector or a centroid is not finite, or too large to be squared in float32.
         """
-        if own is None or squared is None:
-            own = self._guess(block)
-            squared = squared_distances(block.vectors, self.centroids.index_select(0, own))
+        own = self._guess(block) if own is None else own
+        if squared is None:
+            everyone = torch.arange(len(block), device=own.device)
+            squared = pair_distances(block.vectors, everyone, self.centroids, own)
         rows, rivals, beyond = self.rivals(block, squared, own)
         return Found.between(self.centroids, block, Found(own, squared, beyond), rows, rivals)
 
@@ -203,38 +200,47 @@ class Search:
         return decide(self.centroids, block.vectors, rows, rivals)
 
     def squared(self, vectors: Tensor) -> Tensor:
-        """About the squared distances of ``vectors`` [n, D] to all centroids: [n, K]; n may be any number."""
+        """About the squared distances of ``vectors`` [n, D] to all centroids: [n, K]."""
         result = vectors.new_empty((len(vectors), len(self.centroids)))
         norms = (vectors - self.origin).square().sum(1, keepdim=True)
-        for part, norm, out in zip(*(t.split(self.block_rows) for t in (vectors, norms, result)), strict=True):
-            scores = self._product(part, part.new_zeros(len(part)))
-            torch.sub(norm, scores[:, : len(self.centroids)], alpha=2, out=out)
+        for part, scores in self._products(vectors, torch.zeros_like(norms[:, 0])):
+            result[part].copy_(scores[:, : len(self.centroids)]).mul_(-2).add_(norms[part])
         return result
 
+    def _products(self, vectors: Tensor, level: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """The scores [m, padded K] of some of the ``vectors`` [n, D] at a time, less ``level`` [n]: of which, and the
+        scores, which are valid until the next."""
+        for start in range(0, max(1, len(vectors)), self._rows):
+            part = slice(start, min(start + self._rows, len(vectors)))
+            yield part, self._product(vectors[part], level[part])
+
     def _product(self, vectors: Tensor, level: Tensor) -> Tensor:
-        """The scores [n, padded K] of ``vectors`` [n, D] less ``level`` [n]; valid until this thread's next product.
+        """The scores of ``vectors``, which are few enough; valid until this thread's next product.
 
         It is made for one of few numbers of rows, the last of them left over from before: oneDNN compiles a kernel for
         each shape that it meets, which may take longer than the product.
         """
         n, dim = vectors.shape
         block, scores = self._places()
-        torch.sub(vectors, self.origin, out=block[:n, :dim])
-        _write_in_parts(level, block[:n, dim + _PARTS :])
-        rows = self.block_rows
+        if self._dtype == torch.bfloat16 and _on_cpu(vectors):
+            loops.write_bf16(*(t.numpy() for t in (vectors, self.origin, level, block.view(torch.uint16))))
+        else:
+            torch.sub(vectors, self.origin, out=block[:n, :dim])
+            _write_in_parts(level, block[:n, dim + _PARTS :])
+        rows = self._rows
         while rows // 2 >= max(n, _FEWEST_ROWS):
             rows //= 2
-        torch.mm(block[:rows], self._operand, out=scores[:rows])
+        torch.mm(block[:rows], self._operand.T, out=scores[:rows])
         return scores[:n]
 
     def _places(self) -> tuple[Tensor, Tensor]:
-        """Where this thread's blocks become operands of products, and where their scores go."""
+        """Where this thread's vectors become operands of products, and where their scores go."""
         mine = self._of_thread
         if not hasattr(mine, "block"):
-            columns, padded = self._operand.shape
-            mine.block = self._operand.new_zeros((self.block_rows, columns))
+            padded, columns = self._operand.shape
+            mine.block = self._operand.new_zeros((self._rows, columns))
             mine.block[:, -2 * _PARTS : -_PARTS] = 1
-            mine.scores = self._operand.new_empty((self.block_rows, padded))
+            mine.scores = self._operand.new_empty((self._rows, padded))
         return mine.block, mine.scores
 
     def _grouped(self, scores: Tensor) -> Tensor:
@@ -244,34 +250,37 @@ class Search:
 
     def _guess(self, block: Block) -> Tensor:
         """A centroid for each of ``block`` that is likely near: [n]."""
-        below_all = -(block.norm + self._norm) * self._norm
-        grouped = self._grouped(self._product(block.vectors, below_all))
-        group = grouped.amax(1).argmax(1)
-        member = grouped.gather(2, group[:, None, None].expand(-1, grouped.shape[1], 1))[..., 0].argmax(1)
-        return (member * self._n_groups + group).clamp_(max=len(self.centroids) - 1)
+        guesses = []
+        for _, scores in self._products(block.vectors, -(block.norm + self._norm) * self._norm):  # below all scores
+            grouped = self._grouped(scores)
+            group = grouped.amax(1).argmax(1)
+            member = grouped.gather(2, group[:, None, None].expand(-1, grouped.shape[1], 1))[..., 0].argmax(1)
+            guesses.append(member * self._n_groups + group)
+        return torch.cat(guesses).clamp_(max=len(self.centroids) - 1)
 
     def rivals(self, block: Block, squared: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Rows [P], ascending, and centroids [P] but ``own`` [n] that may be the nearest, no farther than ``squared``;
-        and a bound [n]: no centroid but ``own`` lies nearer than that squared distance. -1 is none of these."""
-        norm, columns = block.norm, len(self._operand)
+        and a bound [n]: no centroid but ``own`` lies nearer than that squared distance. K is none of these."""
+        norm, columns = block.norm, self._operand.shape[1]
         error = block.lost * self._norm + (norm + block.lost) * self._rounding
         error += columns * _ACCUMULATION * ((norm + self._norm).square() + norm.square() + squared)
         slack = _SLACK * squared
         level = (norm.square() - squared) / 2 - error - slack
         if not level.isfinite().all():
             raise UserError("a vector or a centroid holds NaN, infinity or a huge value", remedy="leave it out")
-        scores = self._product(block.vectors, level)
-        if own is not None:
-            scores[torch.arange(len(own), device=own.device), own] = torch.finfo(self._dtype).min
-        grouped = self._grouped(scores)
-        best = grouped.amax(1)
-        top = best.amax(1).view(self._dtype).float().clamp_(min=0)
         unit = 1.6 * torch.finfo(self._dtype).eps  # three roundings: of the highest, of another, and of ``least``
-        least = torch.maximum(top - 2 * error - unit * (top + 2 * error), (1 - unit) * slack)
-        least = _bits(least.to(self._dtype))[:, None]
-        rows, groups = (best >= least).nonzero(as_tuple=True)
-        pair, member = (grouped[rows, :, groups] >= least[rows]).nonzero(as_tuple=True)
-        return rows[pair], member * self._n_groups + groups[pair], squared + 2 * slack - 2 * (1 + unit) * top
+        rows, rivals, beyond = [], [], squared + 2 * slack
+        for part, scores in self._products(block.vectors, level):
+            if own is not None:
+                scores[torch.arange(len(scores), device=own.device), own[part]] = torch.finfo(self._dtype).min
+            best = self._grouped(scores).amax(1)
+            top = best.amax(1).view(self._dtype).float().clamp_(min=0)
+            least = torch.maximum(top - 2 * error[part] - unit * (top + 2 * error[part]), (1 - unit) * slack[part])
+            row, rival = _at_least(_bits(scores), best, _bits(least.to(self._dtype)))
+            rows.append(row + part.start)
+            rivals.append(rival)
+            beyond[part] -= 2 * (1 + unit) * top
+        return torch.cat(rows), torch.cat(rivals), beyond
 
 
 class Found(NamedTuple):
@@ -320,6 +329,24 @@ def decide(centroids: Tensor, vectors: Tensor, rows: Tensor, candidates: Tensor)
         count = torch.bincount(place, minlength=len(found))
     lowest = candidates.new_full((len(found),), len(centroids))
     return found, lowest.scatter_reduce_(0, place, candidates, "amin")
+
+
+def _at_least(numbers: Tensor, group_maxima: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows, ascending, and columns of the ``numbers`` [n, members × groups] that are ``least`` [n] or more; group g are
+    the columns g, g + groups, …, and their maxima [n, groups] say where to look."""
+    if _on_cpu(numbers):
+        rows, columns = loops.at_least(numbers.numpy(), group_maxima.numpy(), least.numpy())
+        return torch.from_numpy(rows), torch.from_numpy(columns)
+    n, n_groups = group_maxima.shape
+    rows, groups = (group_maxima >= least[:, None]).nonzero(as_tuple=True)
+    grouped = numbers.view(n, -1, n_groups)
+    pair, member = (grouped[rows, :, groups] >= least[rows, None]).nonzero(as_tuple=True)
+    return rows[pair], member * n_groups + groups[pair]
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    """Whether compiled ``loops`` work on it; else PyTorch's operations do the same."""
+    return tensor.device.type == "cpu"
 
 
 def _write_in_parts(values: Tensor, parts: Tensor) -> None:

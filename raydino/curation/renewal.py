@@ -22,17 +22,16 @@ class Renewal:
 
     def __init__(self, before: Tensor | None, after: Tensor, origin: Tensor) -> None:
         self._all = Search(after, origin)
-        self.block_rows = self._all.block_rows
         self._has_moved = torch.ones_like(after[:, 0]) > 0 if before is None else (before != after).any(1)
         self._numbers = self._has_moved.nonzero()[:, 0]
-        self._place = torch.full_like(self._has_moved, -1, dtype=torch.int64)  # among the moved
+        self._place = torch.full_like(self._has_moved, len(self._numbers), dtype=torch.int64)  # among the moved
         self._place[self._numbers] = torch.arange(len(self._numbers), device=after.device)
         self._moved = None
         if 0 < len(self._numbers) < len(after):
             self._moved = Search(after.index_select(0, self._numbers), origin)
 
     def settle(self, block: Block, known: Found) -> tuple[Found, Tensor]:
-        """What is found for each of ``block``, of n at most ``block_rows``, after ``known`` (centroids of -1: nothing);
+        """What is found for each of ``block`` after ``known`` (centroids of -1: nothing);
         and rows [m] for which it is not: ``nearest`` finds it, and takes as long for few rows as for many."""
         nobody = self._numbers[:0]
         if len(self._numbers) == 0:
@@ -41,7 +40,8 @@ class Renewal:
             return self._all.nearest(block), nobody
         follows = self._has_moved.index_select(0, known.centroid)
         followers = follows.nonzero()[:, 0]
-        followed = self._distances(block, followers, known.centroid.index_select(0, followers))
+        theirs = known.centroid.index_select(0, followers)
+        followed = pair_distances(block.vectors, followers, self._all.centroids, theirs)
         now = known._replace(squared=known.squared.index_copy(0, followers, followed))
         reach = now.squared * (1 + rounding_of(block.vectors.shape[1])) + torch.finfo(now.squared.dtype).tiny
         open_ = follows & (reach >= torch.maximum(known.squared, known.beyond))
@@ -54,7 +54,4 @@ class Renewal:
 
     def nearest(self, block: Block, own: Tensor) -> Found:
         """As ``settle`` where nothing is known but that ``own`` [n] is likely near."""
-        return self._all.nearest(block, own, self._distances(block, torch.arange(len(block), device=own.device), own))
-
-    def _distances(self, block: Block, rows: Tensor, centroids: Tensor) -> Tensor:
-        return pair_distances(block.vectors, rows, self._all.centroids, centroids)
+        return self._all.nearest(block, own)

@@ -89,7 +89,7 @@ def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64,
         rows, chosen, distance = (found[better].cpu().numpy() for found in (near, seed, now))
         return mine.start + rows, chosen, distance
 
-    for _, _, (places, seed, now) in side_by_side(nearer, queries.blocks(search.block_rows), device):
+    for _, _, (places, seed, now) in side_by_side(nearer, queries.blocks(), device):
         squared[places], assignment[places] = now, first + seed
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raydino.curation import loops
 from raydino.train.distributed import all_sum
 
 _MANTISSA = 51  # bits of a float64's 53 that a sum may take
@@ -31,15 +32,8 @@ class ExactSums:
 
     def move(self, vectors: Tensor, before: Tensor, after: Tensor) -> None:
         """Take ``vectors`` [n, D] out of the clusters ``before`` [n], -1 for none, and add them to ``after`` [n]."""
-        on_grid = vectors.cpu().double().add_(self._rounder).sub_(self._rounder)
-        self._add(on_grid, after, 1)
-        inside = before >= 0
-        if inside.any():
-            self._add(on_grid[inside].neg_(), before[inside], -1)
-
-    def _add(self, on_grid: Tensor, clusters: Tensor, each: int) -> None:
-        self._values.index_put_((clusters,), on_grid, accumulate=True)
-        self._counts.index_put_((clusters,), torch.tensor(each), accumulate=True)
+        arrays = (t.cpu().numpy() for t in (vectors, before, after))
+        loops.move(*arrays, self._rounder, self._values.numpy(), self._counts.numpy())
 
     def gather(self) -> None:
         """Add up what all processes have; each must call it."""

@@ -21,10 +21,10 @@ from torch.utils.data import Dataset as TorchDataset
 
 from raydino.data.batches import Batch, DrawnBatch, StepBatches, render
 from raydino.errors import UserError
+from raydino.processes import END_SIGNALS
 
 AugmentOn = Literal["workers", "device"]
 CPU = torch.device("cpu")
-_GROUP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 _GRACE_S = 300  # that a worker lives after SIGTERM, unless the main process ends it: a step and a checkpoint
 
 
@@ -127,7 +127,7 @@ def _ahead_on_a_stream(batches_: Iterator[Batch], device: torch.device) -> Itera
 
 def _started(loader: DataLoader[Any]) -> Iterator[Any]:
     """Its iterator, with workers that hold signals to the group back until they know what to do with them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
     try:
         return iter(loader)
     finally:
@@ -140,7 +140,7 @@ def _start_worker(_: int) -> None:
     for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE_S))  # SIGALRM ends the worker
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
 
 
 def _as_it_is(made: object) -> object:

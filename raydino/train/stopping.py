@@ -1,7 +1,6 @@
 """A run ends with a checkpoint when a signal asks for it, on all ranks after the same step.
 
-SIGTERM (a shutdown), SIGINT (Ctrl-C), SIGUSR1 (SLURM's warning before the time is over). Only one rank
-need have the signal: ``is_set`` is a collective, which the loop calls after every step.
+Only one rank need have the signal: ``is_set`` is a collective, which the loop calls after every step.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from raydino.processes import END_SIGNALS
 from raydino.train.distributed import agreed_max
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Stop:
@@ -35,12 +33,12 @@ class Stop:
 
 @contextmanager
 def stopping_on_signals() -> Iterator[Stop]:
-    """A ``Stop`` that ``SIGNALS`` set; their former handlers come back at the end."""
+    """A ``Stop`` that ``END_SIGNALS`` set; their former handlers come back at the end."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    previous = {number: signal.signal(number, lambda received, _: stop.set(received)) for number in SIGNALS}
+    previous = {number: signal.signal(number, lambda received, _: stop.set(received)) for number in END_SIGNALS}
     try:
         yield stop
     finally:

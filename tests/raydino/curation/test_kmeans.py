@@ -85,7 +85,8 @@ def test_one_seed_one_result_for_any_threads_blocks_and_precision(monkeypatch, t
         assert same(found, kmeans(vectors, 150, seed=(1, 2), n_iterations=4))
     finally:
         torch.set_num_threads(1)
-    monkeypatch.setattr(nearest_module, "_ROWS", (100, 111))
+    monkeypatch.setattr(nearest_module, "BLOCK_ROWS", 300)
+    monkeypatch.setattr(nearest_module, "_PRODUCT_ROWS", (100, 111))
     assert same(found, kmeans(np.load(tmp_path / "vectors.npy", mmap_mode="r"), 150, seed=(1, 2), n_iterations=4))
 
 
@@ -97,6 +98,16 @@ def test_the_same_lloyd_without_bf16(monkeypatch):
         found.append(kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150]))
     assert same(found[0], found[1])
     assert same(found[0], found[2])
+
+
+def test_the_same_lloyd_by_the_operations_that_a_gpu_does(monkeypatch):
+    vectors = mixture()
+    compiled = kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])
+    monkeypatch.setattr(nearest_module, "_on_cpu", lambda _: False)
+    found = kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])
+    assert found.centroids.tobytes() == compiled.centroids.tobytes()
+    assert np.array_equal(found.assignment, compiled.assignment)
+    np.testing.assert_allclose(found.squared_distances, compiled.squared_distances, rtol=1e-5)
 
 
 def test_no_cluster_is_empty():

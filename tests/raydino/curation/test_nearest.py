@@ -58,7 +58,13 @@ def _precision(request, monkeypatch):
     monkeypatch.setattr(module, "has_bf16", lambda _: request.param)
 
 
-@pytest.mark.usefixtures("_precision")
+@pytest.fixture(params=[True, False], ids=["compiled", "torch"])
+def _loops(request, monkeypatch):
+    """On a GPU PyTorch's operations do what on a CPU compiled loops do."""
+    monkeypatch.setattr(module, "_on_cpu", lambda _: request.param)
+
+
+@pytest.mark.usefixtures("_precision", "_loops")
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_is_brute_force(case, dtype):
@@ -111,7 +117,8 @@ def test_a_memory_mapped_file_and_any_block_give_the_same(tmp_path, monkeypatch)
     vectors, centroids = rng.standard_normal((1000, 20)).astype(np.float16), rng.standard_normal((90, 20))
     np.save(tmp_path / "vectors.npy", vectors)
     whole = nearest(vectors, centroids.astype(np.float32))
-    monkeypatch.setattr(module, "_ROWS", (7, 13))
+    monkeypatch.setattr(module, "BLOCK_ROWS", 30)
+    monkeypatch.setattr(module, "_PRODUCT_ROWS", (7, 13))
     mapped = nearest(np.load(tmp_path / "vectors.npy", mmap_mode="r"), centroids.astype(np.float32))
     assert all(np.array_equal(a, b) for a, b in zip(whole, mapped, strict=True))
 

@@ -2,11 +2,12 @@
 
 import signal
 
-from raydino.train.stopping import SIGNALS, Stop, stopping_on_signals
+from raydino.processes import END_SIGNALS
+from raydino.train.stopping import Stop, stopping_on_signals
 
 
 def test_every_signal_stops():
-    for number in SIGNALS:
+    for number in END_SIGNALS:
         before = signal.getsignal(number)
         with stopping_on_signals() as stop:
             assert not stop.is_set()
