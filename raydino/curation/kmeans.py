@@ -24,7 +24,7 @@ from raydino.curation.nearest import (
     Vectors,
     nearest,
     origin_of,
-    pair_distances,
+    squared_to_own,
 )
 from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
@@ -158,7 +158,7 @@ class _Lloyd:
         if len(empty) == 0:
             return centroids
         assignment = self.share.whole(self.assignment)
-        squared = self.share.whole(self._squared(centroids))
+        squared = self.share.whole(squared_to_own(self.queries, self._on_device(centroids), self.assignment))
         squared[self.sums.counts[assignment] < 2] = 0  # would leave an empty cluster behind
         order = np.argsort(-squared, kind="stable")
         order = order[np.sort(np.unique(assignment[order], return_index=True)[1])]  # the first of each cluster
@@ -193,16 +193,6 @@ class _Lloyd:
             self.sums.move(chosen, torch.from_numpy(before[moved]), torch.from_numpy(clusters[moved]))
             self.assignment[places] = clusters
         return len(moved)
-
-    def _squared(self, centroids: F32) -> F32:
-        """Squared distance of this share's vectors to the centroid of their cluster."""
-        squared = np.empty(len(self.share), np.float32)
-        on_device = self._on_device(centroids)
-        for mine, block in self.queries.blocks():
-            everyone = torch.arange(len(block), device=on_device.device)
-            own = self._on_device(self.assignment[mine])
-            squared[mine] = pair_distances(block.vectors, everyone, on_device, own).cpu().numpy()
-        return squared
 
     def _on_device(self, array: npt.NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.queries.origin.device)

@@ -31,16 +31,34 @@ def _bits_of_bf16(number: Any) -> Any:
 
 
 @_compiled()
-def write_bf16(vectors: Array, origin: Array, level: Array, bits: Array) -> None:
-    """Write ``vectors`` [n, D] less ``origin`` [D] to the first D columns of ``bits`` [n or more, D + 3 or more], and
-    to the last three numbers that add up to ``level`` [n]: finite float32 to uint16, the bits of bf16."""
+def _bf16(number: Any) -> Any:
+    return np.uint32(np.uint32(_bits_of_bf16(number)) << np.uint32(16)).view(np.float32)
+
+
+@_compiled(fastmath={"reassoc", "contract"})
+def measure(vectors: Array, origin: Array, norm: Array, lost: Array) -> None:
+    """Write to ``norm`` [n] those of ``vectors`` [n, D] less ``origin`` [D], and to ``lost`` [n] the norms of what they
+    lose when they are rounded to bf16; all are float32."""
+    for row in range(vectors.shape[0]):
+        total, rest = np.float32(0), np.float32(0)
+        for column in range(vectors.shape[1]):
+            centred = vectors[row, column] - origin[column]
+            total += centred * centred
+            rest += (centred - _bf16(centred)) ** 2
+        norm[row], lost[row] = np.sqrt(total), np.sqrt(rest)
+
+
+@_compiled()
+def write_bf16(bits: Array, vectors: Array, origin: Array, numbers: Array, place: int) -> None:
+    """Write ``vectors`` [n, D] less ``origin`` [D] to the first n rows and D columns of ``bits``, and from column
+    ``place`` on three parts that add up to ``numbers`` [n]: finite float32 to uint16, the bits of bf16."""
     for row in range(vectors.shape[0]):
         for column in range(vectors.shape[1]):
             bits[row, column] = _bits_of_bf16(vectors[row, column] - origin[column])
-        rest = level[row]
-        for column in range(bits.shape[1] - 3, bits.shape[1]):
+        rest = numbers[row]
+        for column in range(place, place + 3):
             bits[row, column] = _bits_of_bf16(rest)
-            rest -= np.uint32(np.uint32(bits[row, column]) << np.uint32(16)).view(np.float32)
+            rest -= _bf16(rest)
 
 
 @_compiled()

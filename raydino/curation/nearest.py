@@ -84,9 +84,13 @@ class Block:
 
     @classmethod
     def of(cls, vectors: Tensor, origin: Tensor) -> Block:
+        if product_type(vectors.device) == torch.bfloat16 and _on_cpu(vectors):
+            norm, lost = torch.empty_like(vectors[:, 0]), torch.empty_like(vectors[:, 0])
+            loops.measure(*(t.numpy() for t in (vectors, origin, norm, lost)))
+            return cls(vectors, norm, lost)
         centred = vectors - origin
-        lost = centred - centred.to(product_type(vectors.device)).float()
-        return cls(vectors, torch.linalg.vector_norm(centred, dim=1), torch.linalg.vector_norm(lost, dim=1))
+        rest = centred - centred.to(product_type(vectors.device)).float()
+        return cls(vectors, torch.linalg.vector_norm(centred, dim=1), torch.linalg.vector_norm(rest, dim=1))
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -104,8 +108,9 @@ class Queries:
         self._vectors, self._rows = vectors, rows
         self._norm = torch.empty(rows.stop - rows.start, device=origin.device)
         self._lost = torch.empty_like(self._norm)
-        for part, block in blocks(vectors, rows, origin.device):
-            measured, mine = Block.of(block, origin), slice(part.start - rows.start, part.stop - rows.start)
+        parts = blocks(vectors, rows, origin.device)
+        for part, _, measured in side_by_side(lambda _, block: Block.of(block, origin), parts, origin.device):
+            mine = slice(part.start - rows.start, part.stop - rows.start)
             self._norm[mine], self._lost[mine] = measured.norm, measured.lost
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
@@ -121,6 +126,20 @@ class Queries:
             chosen = torch.from_numpy(part).to(self.origin.device)
             vectors = _on_device(self._vectors[self._rows.start + part], self.origin.device)
             yield part, Block(vectors, self._norm[chosen], self._lost[chosen])
+
+
+def squared_to_own(queries: Queries, centroids: Tensor, own: I64) -> F32:
+    """Squared distance [N] of each of ``queries`` to that of ``centroids`` [K, D] which ``own`` [N] tells."""
+    device, squared = centroids.device, np.empty(len(own), np.float32)
+
+    def distances(mine: slice, block: Block) -> Tensor:
+        return pair_distances(
+            block.vectors, torch.arange(len(block), device=device), centroids, torch.from_numpy(own[mine]).to(device)
+        )
+
+    for mine, _, found in side_by_side(distances, queries.blocks(), device):
+        squared[mine] = found.cpu().numpy()
+    return squared
 
 
 def product_type(device: torch.device) -> torch.dtype:
@@ -171,14 +190,12 @@ class Search:
         self._dtype = product_type(centroids.device)
         self._n_groups = -(-(n + 1) // (_GROUP * _LANES)) * _LANES
         padded = -(-(n + 1) // self._n_groups) * self._n_groups  # at least one that is no centroid
-        centred = centroids.double() - origin.double()
-        self._operand = centred.new_zeros((padded, dim + 2 * _PARTS), dtype=self._dtype)
-        self._operand[:n, :dim] = centred
-        _write_in_parts(-centred.square().sum(1) / 2, self._operand[:n, dim : dim + _PARTS])
+        measured = Block.of(centroids, origin)
+        self._norm, self._rounding = float(measured.norm.max()), float(measured.lost.max())
+        self._operand = centroids.new_zeros((padded, dim + 2 * _PARTS), dtype=self._dtype)
+        _write_operand(self._operand, centroids, origin, -measured.norm.square() / 2, dim)
         self._operand[:n, dim + _PARTS :] = -1
         self._operand[n:, dim] = torch.finfo(self._dtype).min  # padding is nobody's rival
-        self._norm = float(torch.linalg.vector_norm(centred, dim=1).max())
-        self._rounding = float(torch.linalg.vector_norm(centred - self._operand[:n, :dim], dim=1).max())
         self._of_thread = threading.local()  # where vectors become an operand, and their scores
 
     def nearest(self, block: Block, own: Tensor | None = None, squared: Tensor | None = None) -> Found:
@@ -204,7 +221,7 @@ class Search:
         result = vectors.new_empty((len(vectors), len(self.centroids)))
         norms = (vectors - self.origin).square().sum(1, keepdim=True)
         for part, scores in self._products(vectors, torch.zeros_like(norms[:, 0])):
-            result[part].copy_(scores[:, : len(self.centroids)]).mul_(-2).add_(norms[part])
+            torch.add(norms[part], scores[:, : len(self.centroids)].float(), alpha=-2, out=result[part])
         return result
 
     def _products(self, vectors: Tensor, level: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -222,11 +239,7 @@ class Search:
         """
         n, dim = vectors.shape
         block, scores = self._places()
-        if self._dtype == torch.bfloat16 and _on_cpu(vectors):
-            loops.write_bf16(*(t.numpy() for t in (vectors, self.origin, level, block.view(torch.uint16))))
-        else:
-            torch.sub(vectors, self.origin, out=block[:n, :dim])
-            _write_in_parts(level, block[:n, dim + _PARTS :])
+        _write_operand(block, vectors, self.origin, level, dim + _PARTS)
         rows = self._rows
         while rows // 2 >= max(n, _FEWEST_ROWS):
             rows //= 2
@@ -349,12 +362,17 @@ def _on_cpu(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def _write_in_parts(values: Tensor, parts: Tensor) -> None:
-    """Let the columns of ``parts`` [n, 3] add up to ``values`` [n]: three bf16 numbers hold a float32."""
-    rest = values
-    for column in parts.unbind(1):
-        column.copy_(rest)
-        rest = rest - column
+def _write_operand(operand: Tensor, vectors: Tensor, origin: Tensor, numbers: Tensor, place: int) -> None:
+    """Write ``vectors`` [n, D] less ``origin`` [D] to the first n rows and D columns of ``operand``, and ``numbers``
+    [n] to three columns from ``place`` on, which add up to them: three bf16 hold a float32."""
+    if operand.dtype == torch.bfloat16 and _on_cpu(vectors):
+        loops.write_bf16(operand.view(torch.uint16).numpy(), *(t.numpy() for t in (vectors, origin, numbers)), place)
+        return
+    n, dim = vectors.shape
+    torch.sub(vectors, origin, out=operand[:n, :dim])
+    for column in operand[:n, place : place + _PARTS].unbind(1):
+        column.copy_(numbers)
+        numbers = numbers - column
 
 
 def _bits(numbers: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from raydino.curation.nearest import F32, I64, Block, Queries, Search, Vectors, pair_distances
+from raydino.curation.nearest import F32, I64, Block, Queries, Search, Vectors, pair_distances, squared_to_own
 from raydino.curation.shares import Share
 from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
@@ -49,17 +49,13 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
     """
     chosen = [np.asarray([rng.integers(len(vectors))])]
     assignment = np.zeros(len(share), np.int64)
-    squared = np.full(len(share), np.finfo(np.float32).max / 4, np.float32)
     device = queries.origin.device
+    first = torch.from_numpy(np.asarray(vectors[chosen[0]], np.float32)).to(device)
+    squared = squared_to_own(queries, first, assignment)
     jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY), replace=False))
     to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), queries.origin)
-    n_chosen = 0
-    while True:
-        seeds = np.asarray(vectors[chosen[-1]], np.float32)
-        _bring_up_to_date(queries, seeds, n_chosen, assignment, squared)
-        n_chosen += len(seeds)
-        if n_chosen == n_seeds:
-            return Seeds(np.concatenate(chosen), assignment, squared)
+    n_chosen = 1
+    while n_chosen < n_seeds:
         then = share.whole(squared)
         rows = _draw(then, _TRIALS * int(np.clip(n_chosen, *_SEEDS)), rng)
         if len(rows) == 0:
@@ -73,6 +69,10 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
         ratings = to_jury.squared(drawn).cpu().numpy()
         accepted = _choose(then[rows], between, then[jury], ratings, rng.random(len(rows)))
         chosen.append(rows[accepted[: n_seeds - n_chosen]])
+        seeds = np.asarray(vectors[chosen[-1]], np.float32)
+        _bring_up_to_date(queries, seeds, n_chosen, assignment, squared)
+        n_chosen += len(seeds)
+    return Seeds(np.concatenate(chosen), assignment, squared)
 
 
 def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64, squared: F32) -> None:

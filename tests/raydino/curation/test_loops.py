@@ -16,12 +16,22 @@ def test_bf16_is_that_of_torch():
     origin = np.where(np.arange(9) % 2 == 0, 0, rng.standard_normal(9)).astype(np.float32)
     origin[1] = 0
     bits = np.full((41, 14), 7, np.uint16)
-    loops.write_bf16(vectors, origin, level, bits)
+    loops.write_bf16(bits, vectors, origin, level, 11)
     expected = (torch.from_numpy(vectors) - torch.from_numpy(origin)).bfloat16().view(torch.uint16).numpy()
     assert np.array_equal(bits[:40, :9], expected)
     np.testing.assert_allclose(torch.from_numpy(bits[:40, -3:]).view(torch.bfloat16).float().sum(1), level, rtol=2**-23)
     assert (bits[40:] == 7).all()
     assert (bits[:, 9:11] == 7).all()
+
+
+def test_norms_and_what_bf16_loses():
+    rng = np.random.default_rng(3)
+    vectors, origin = rng.standard_normal((20, 33)).astype(np.float32), rng.standard_normal(33).astype(np.float32)
+    norm, lost = np.empty((2, 20), np.float32)
+    loops.measure(vectors, origin, norm, lost)
+    centred = torch.from_numpy(vectors - origin)
+    np.testing.assert_allclose(norm, centred.double().norm(dim=1), rtol=1e-6)
+    np.testing.assert_allclose(lost, (centred - centred.bfloat16().float()).double().norm(dim=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])
