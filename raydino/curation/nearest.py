@@ -85,7 +85,7 @@ class Block:
     @classmethod
     def of(cls, vectors: Tensor, origin: Tensor) -> Block:
         if product_type(vectors.device) == torch.bfloat16 and _on_cpu(vectors):
-            norm, lost = torch.empty_like(vectors[:, 0]), torch.empty_like(vectors[:, 0])
+            norm, lost = vectors.new_empty(2, len(vectors))
             loops.measure(*(t.numpy() for t in (vectors, origin, norm, lost)))
             return cls(vectors, norm, lost)
         centred = vectors - origin

@@ -58,3 +58,15 @@ def test_squared_distances(dtype, within):
     expected = ((left[rows].astype(np.float64) - right[others]) ** 2).sum(1)
     np.testing.assert_allclose(squared, expected, rtol=within)
     assert squared[0] == 0
+
+
+def test_where_machine_code_cannot_be_kept_it_is_compiled_anew(monkeypatch):
+    compile_ = loops.numba.njit
+
+    def nowhere(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_(**options)
+
+    monkeypatch.setattr(loops.numba, "njit", nowhere)
+    assert loops._compiled()(lambda number: number + 1)(1) == 2
