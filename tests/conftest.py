@@ -1,4 +1,4 @@
-"""One thread a test process (several run side by side, and spinning threads slow each other down); a PACS."""
+"""A PACS and a browser; one thread a test process: several run side by side, and spinning threads slow each other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ import pytest
 import torch
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+
+from bias_audit.printing import QUIET, find_chromium
+from raydino.errors import UserError
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 torch.set_num_threads(1)
@@ -175,3 +179,44 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.1)
     raise RuntimeError("Orthanc did not start")
+
+
+@pytest.fixture(scope="session")
+def launch() -> Callable[..., AbstractContextManager[Any]]:
+    """``with launch(*flags) as browser``: a Chromium of its own. Skips without playwright or Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    try:
+        program = find_chromium()
+    except UserError as error:
+        pytest.skip(str(error))
+
+    @contextmanager
+    def launched(*flags: str) -> Iterator[Any]:
+        with sync_api.sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=program, args=[*QUIET[1:], "--no-sandbox", *flags])
+            yield browser
+            browser.close()
+
+    return launched
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., AbstractContextManager[Any]]) -> Iterator[Any]:
+    with launch() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def serious_faults() -> Callable[[Any], list[tuple[str, str]]]:
+    """``serious_faults(page)``: what axe-core (MPL-2.0, never kept here) finds. Skips without RAYDINO_AXE."""
+    axe = os.environ.get("RAYDINO_AXE")
+    if not axe:
+        pytest.skip("RAYDINO_AXE does not name axe-core's axe.min.js (npm install axe-core)")
+    script = Path(axe).read_text(encoding="utf-8")
+
+    def found(page: Any) -> list[tuple[str, str]]:
+        page.evaluate(script)  # not as a script of the page: its policy would refuse it
+        said = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+        return [(one["id"], one["nodes"][0]["html"][:120]) for one in said if one["impact"] in ("serious", "critical")]
+
+    return found

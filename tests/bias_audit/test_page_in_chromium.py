@@ -1,20 +1,14 @@
-"""The four commands' pages in a real browser: nothing overflows or overlaps or is fetched, axe finds no serious fault.
+"""The four commands' pages in a real browser: nothing overflows, overlaps or is fetched, axe finds no serious fault."""
 
-Needs playwright and a Chromium; axe-core (MPL-2.0, never kept here) is named by RAYDINO_AXE. ``.ci/run`` brings both.
-"""
-
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bias_audit.printing import QUIET, find_chromium, print_pdf
-from raydino.errors import UserError
+from bias_audit.printing import find_chromium, print_pdf
 
-sync_api = pytest.importorskip("playwright.sync_api")
 KINDS = ("report", "compare", "encoder", "mitigate")
 WIDTHS = {"desktop": 1280, "phone": 390}
 A4_PIXELS = 703  # 186 mm of print area
@@ -47,18 +41,6 @@ TEXTS_MEET = """() => [...document.querySelectorAll("svg g")].flatMap((g) => {
 @pytest.fixture(scope="module")
 def report(audits: dict[str, Path]) -> Path:
     return audits["report"] / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        path = find_chromium()
-    except UserError as error:
-        pytest.skip(str(error))
-    with sync_api.sync_playwright() as play:
-        launched = play.chromium.launch(executable_path=path, args=[*QUIET[1:], "--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @contextmanager
@@ -104,12 +86,6 @@ def fits(page: Any, width: int) -> None:
     assert page.evaluate(TEXTS_MEET) == []
 
 
-def serious_faults(page: Any, axe: str) -> list[tuple[str, str]]:
-    page.evaluate(Path(axe).read_text(encoding="utf-8"))  # not as a script of the page: its policy would refuse it
-    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
-    return [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in ("serious", "critical")]
-
-
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
 def test_nothing_overflows_or_overlaps(any_page: Any, width: int) -> None:
     fits(any_page, width)
@@ -130,13 +106,10 @@ def test_in_print_nothing_is_cut_off_and_what_is_folded_shows(any_page: Any) -> 
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_axe_finds_no_serious_fault(any_page: Any, width: int) -> None:
-    axe = os.environ.get("RAYDINO_AXE")
-    if not axe:
-        pytest.skip("RAYDINO_AXE does not name axe-core's axe.min.js (npm install axe-core)")
+def test_axe_finds_no_serious_fault(any_page: Any, width: int, serious_faults: Callable[[Any], Any]) -> None:
     any_page.set_viewport_size({"width": width, "height": 1000})
     unfold(any_page)
-    assert serious_faults(any_page, axe) == []
+    assert serious_faults(any_page) == []
 
 
 def test_a_table_is_sorted_and_filtered_by_keyboard(page: Any) -> None:

@@ -12,8 +12,6 @@ import pydicom
 import pytest
 
 from adapters.serving.pacs import open_pacs
-from bias_audit.printing import QUIET, find_chromium
-from raydino.errors import UserError
 
 WEB_GL = ["--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
 
@@ -26,12 +24,8 @@ def test_a_film_of_the_pacs_is_read_shown_and_opened_in_ohif(
     dicom_films: list[Path],
     tmp_path: Path,
     coloured: Callable[[Any], Any],
+    launch: Callable[..., Any],
 ) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    try:
-        program = find_chromium()
-    except UserError as error:
-        pytest.skip(str(error))
     film = pydicom.dcmread(dicom_films[0])
     film.StudyDate = f"{date.today():%Y%m%d}"  # the watch looks at films of today
     film.save_as(tmp_path / "film.dcm")
@@ -42,8 +36,7 @@ def test_a_film_of_the_pacs_is_read_shown_and_opened_in_ohif(
     while orthanc.ask("/statistics")["CountInstances"] < 4:  # the film, SEG, SR and PDF
         assert time.monotonic() < end
         time.sleep(0.2)
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=[*QUIET[1:], "--no-sandbox", *WEB_GL])
+    with launch(*WEB_GL) as browser:
         context = browser.new_context(viewport={"width": 1000, "height": 700})
         errors: list[str] = []
         elsewhere: list[str] = []
@@ -64,6 +57,5 @@ def test_a_film_of_the_pacs_is_read_shown_and_opened_in_ohif(
         while coloured(viewer).sum() < 500:
             assert time.monotonic() < end
             viewer.wait_for_timeout(500)
-        browser.close()
     assert errors == []
     assert [url for url in elsewhere if not url.startswith((serving.address, "blob:", "data:"))] == []

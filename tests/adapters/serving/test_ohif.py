@@ -26,7 +26,6 @@ from adapters.serving.dicomweb_proxy import proxy_routes
 from adapters.serving.headers import SecurityHeaders
 from adapters.serving.ohif import study_address, viewer_routes
 from adapters.serving.pacs import open_pacs
-from bias_audit.printing import QUIET, find_chromium
 from raydino.data.film_source import source_of_film
 from raydino.data.one_film import film_of_dicom
 from raydino.dicom.pixels import PixelRecipe
@@ -90,14 +89,10 @@ def study(tmp_path: Path, radiograph: Callable[..., Dataset]) -> list[Path]:
 
 
 @pytest.mark.timeout(420)
-def test_a_segmentation_lies_on_its_film(address: str, coloured: Callable[[Any], npt.NDArray[np.bool_]]) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    try:
-        program = find_chromium()
-    except UserError as error:
-        pytest.skip(str(error))
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=[*QUIET[1:], "--no-sandbox", *WEB_GL])
+def test_a_segmentation_lies_on_its_film(
+    address: str, coloured: Callable[[Any], npt.NDArray[np.bool_]], launch: Callable[..., Any]
+) -> None:
+    with launch(*WEB_GL) as browser:
         page = browser.new_page(viewport={"width": 900, "height": 600})
         page.set_default_timeout(180_000)
         errors: list[str] = []
@@ -119,7 +114,6 @@ def test_a_segmentation_lies_on_its_film(address: str, coloured: Callable[[Any],
         red, green = (np.argwhere(one).mean(0) for one in found)
         assert (red < green).all()  # the lungs lie above the heart and left of it, as the masks do
         assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0
-        browser.close()
     assert errors == []
     assert elsewhere == []
 
