@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from raydino.curation.nearest import (
-    BLOCK_ROWS,
     F32,
     I64,
     Block,
     Found,
     Queries,
     Vectors,
+    block_rows,
     nearest,
     origin_of,
     squared_to_own,
@@ -201,8 +201,8 @@ class _Lloyd:
 def _bound(vectors: Vectors, share: Share) -> float:
     """The largest absolute value of ``vectors``; raises UserError where one is not finite."""
     largest = 0.0
-    for start in range(share.rows.start, share.rows.stop, BLOCK_ROWS):
-        block = vectors[start : min(start + BLOCK_ROWS, share.rows.stop)]
+    for rows in block_rows(vectors, share.rows):
+        block = vectors[rows]
         largest = max(largest, *(float(abs(v)) if np.isfinite(v) else math.inf for v in (block.min(), block.max())))
     largest = agreed_max(largest)
     if not math.isfinite(largest):

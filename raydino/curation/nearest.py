@@ -32,7 +32,7 @@ Vectors = npt.NDArray[np.floating]  # [N, D], float16 or float32, often memory-m
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-BLOCK_ROWS = 8192  # vectors of a block
+_BLOCK = 2**22  # numbers of a block: 16 MB of vectors, and a few blocks are on their way for each thread
 _SCORES = 2**22  # scores of a product: 8 MB in bf16, so that they stay in the cache …
 _PRODUCT_ROWS = (256, 4096)  # … with this many vectors, at least and at most; powers of two, as is what lies between
 _GROUP = 32  # centroids that are looked through together, at most
@@ -66,10 +66,15 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     return index, squared
 
 
+def block_rows(vectors: Vectors, rows: slice) -> Iterator[slice]:
+    """``rows`` of ``vectors`` block by block, each of a power of two, which whole products fill."""
+    n = 2 ** int(np.log2(max(1, _BLOCK // max(1, vectors.shape[1]))))
+    return (slice(start, min(start + n, rows.stop)) for start in range(rows.start, rows.stop, n))
+
+
 def blocks(vectors: Vectors, rows: slice, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
     """``rows`` of ``vectors`` in float32 on ``device``, block by block: the slice, and the vectors [n, D]."""
-    for start in range(rows.start, rows.stop, BLOCK_ROWS):
-        part = slice(start, min(start + BLOCK_ROWS, rows.stop))
+    for part in block_rows(vectors, rows):
         yield part, _on_device(vectors[part], device)
 
 
@@ -121,8 +126,7 @@ class Queries:
 
     def blocks_at(self, places: I64) -> Iterator[tuple[I64, Block]]:
         """The vectors at ``places`` [m] among ``rows``, block by block."""
-        for start in range(0, len(places), BLOCK_ROWS):
-            part = places[start : start + BLOCK_ROWS]
+        for part in (places[rows] for rows in block_rows(self._vectors, slice(0, len(places)))):
             chosen = torch.from_numpy(part).to(self.origin.device)
             vectors = _on_device(self._vectors[self._rows.start + part], self.origin.device)
             yield part, Block(vectors, self._norm[chosen], self._lost[chosen])

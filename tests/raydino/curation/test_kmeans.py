@@ -85,7 +85,7 @@ def test_one_seed_one_result_for_any_threads_blocks_and_precision(monkeypatch, t
         assert same(found, kmeans(vectors, 150, seed=(1, 2), n_iterations=4))
     finally:
         torch.set_num_threads(1)
-    monkeypatch.setattr(nearest_module, "BLOCK_ROWS", 300)
+    monkeypatch.setattr(nearest_module, "_BLOCK", 300 * 24)
     monkeypatch.setattr(nearest_module, "_PRODUCT_ROWS", (100, 111))
     assert same(found, kmeans(np.load(tmp_path / "vectors.npy", mmap_mode="r"), 150, seed=(1, 2), n_iterations=4))
 
