@@ -14,18 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from raydino.curation.nearest import (
-    F32,
-    I64,
-    Block,
-    Found,
-    Queries,
-    Vectors,
-    block_rows,
-    nearest,
-    origin_of,
-    squared_to_own,
-)
+from raydino.curation.blocks import F32, I64, Block, Queries, Vectors, block_rows, origin_of, squared_to_own
+from raydino.curation.nearest import Found, nearest
 from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share, total

@@ -7,41 +7,30 @@ with it the score that a rival must have to be nearer; that is subtracted within
 matter are small numbers, and precise. Between rivals and the own centroid distances in float64 decide. So the answer
 does not depend on the precision of the product, on the block, or on the number of threads, and it is as exact as brute
 force in float64.
-
-Vectors are read block by block, so that they may be a memory-mapped file larger than memory.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from raydino.curation import loops
+from raydino.curation.blocks import F32, I64, Block, Vectors, blocks, origin_of
+from raydino.curation.kernels import PARTS, at_least, pair_distances, product_type, write_operand
 from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
-from raydino.train.precision import has_bf16
 
-Vectors = npt.NDArray[np.floating]  # [N, D], float16 or float32, often memory-mapped
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
-
-_BLOCK = 2**22  # numbers of a block: 16 MB of vectors, and a few blocks are on their way for each thread
 _SCORES = 2**22  # scores of a product: 8 MB in bf16, so that they stay in the cache …
 _PRODUCT_ROWS = (256, 4096)  # … with this many vectors, at least and at most; powers of two, as is what lies between
 _GROUP = 32  # centroids that are looked through together, at most
 _LANES = 64  # groups come in multiples of this: else torch takes their maximum ten times as slowly
-_PARTS = 3  # columns for a float32 that is added to scores: three bf16 numbers hold one
 _FEWEST_ROWS = 64  # of a product
 _SLACK = 2.0**-5  # of a vector's squared distance: how far beyond it the nearest rival is told
 _ACCUMULATION = 2.0**-23  # relative error of one addition within a product; twice that of float32, to be safe
-_ORIGIN_ROWS = 16384
 
 
 def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "cpu") -> tuple[I64, F32]:
@@ -66,119 +55,10 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     return index, squared
 
 
-def block_rows(vectors: Vectors, rows: slice) -> Iterator[slice]:
-    """``rows`` of ``vectors`` block by block, each of a power of two, which whole products fill."""
-    n = 2 ** int(np.log2(max(1, _BLOCK // max(1, vectors.shape[1]))))
-    return (slice(start, min(start + n, rows.stop)) for start in range(rows.start, rows.stop, n))
-
-
-def blocks(vectors: Vectors, rows: slice, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-    """``rows`` of ``vectors`` in float32 on ``device``, block by block: the slice, and the vectors [n, D]."""
-    for part in block_rows(vectors, rows):
-        yield part, _on_device(vectors[part], device)
-
-
-@dataclass(frozen=True)
-class Block:
-    """``vectors`` [n, D] and what bounds the errors of their scores: the ``norm`` [n] of each less the origin, and of
-    what is ``lost`` [n] when that is rounded for a product."""
-
-    vectors: Tensor
-    norm: Tensor
-    lost: Tensor
-
-    @classmethod
-    def of(cls, vectors: Tensor, origin: Tensor) -> Block:
-        if product_type(vectors.device) == torch.bfloat16 and _on_cpu(vectors):
-            norm, lost = vectors.new_empty(2, len(vectors))
-            loops.measure(*(t.numpy() for t in (vectors, origin, norm, lost)))
-            return cls(vectors, norm, lost)
-        centred = vectors - origin
-        rest = centred - centred.to(product_type(vectors.device)).float()
-        return cls(vectors, torch.linalg.vector_norm(centred, dim=1), torch.linalg.vector_norm(rest, dim=1))
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def at(self, rows: Tensor) -> Block:
-        """Those at ``rows`` [m]."""
-        return Block(*(t.index_select(0, rows) for t in (self.vectors, self.norm, self.lost)))
-
-
-class Queries:
-    """``rows`` of ``vectors`` [N, D], to be looked up more than once: all but the vectors of a ``Block`` is kept."""
-
-    def __init__(self, vectors: Vectors, rows: slice, origin: Tensor) -> None:
-        self.origin = origin
-        self._vectors, self._rows = vectors, rows
-        self._norm = torch.empty(rows.stop - rows.start, device=origin.device)
-        self._lost = torch.empty_like(self._norm)
-        parts = blocks(vectors, rows, origin.device)
-        for part, _, measured in side_by_side(lambda _, block: Block.of(block, origin), parts, origin.device):
-            mine = slice(part.start - rows.start, part.stop - rows.start)
-            self._norm[mine], self._lost[mine] = measured.norm, measured.lost
-
-    def blocks(self) -> Iterator[tuple[slice, Block]]:
-        """The vectors block by block: their places among ``rows``, counted from 0, and the block."""
-        for part, block in blocks(self._vectors, self._rows, self.origin.device):
-            mine = slice(part.start - self._rows.start, part.stop - self._rows.start)
-            yield mine, Block(block, self._norm[mine], self._lost[mine])
-
-    def blocks_at(self, places: I64) -> Iterator[tuple[I64, Block]]:
-        """The vectors at ``places`` [m] among ``rows``, block by block."""
-        for part in (places[rows] for rows in block_rows(self._vectors, slice(0, len(places)))):
-            chosen = torch.from_numpy(part).to(self.origin.device)
-            vectors = _on_device(self._vectors[self._rows.start + part], self.origin.device)
-            yield part, Block(vectors, self._norm[chosen], self._lost[chosen])
-
-
-def squared_to_own(queries: Queries, centroids: Tensor, own: I64) -> F32:
-    """Squared distance [N] of each of ``queries`` to that of ``centroids`` [K, D] which ``own`` [N] tells."""
-    device, squared = centroids.device, np.empty(len(own), np.float32)
-
-    def distances(mine: slice, block: Block) -> Tensor:
-        return pair_distances(
-            block.vectors, torch.arange(len(block), device=device), centroids, torch.from_numpy(own[mine]).to(device)
-        )
-
-    for mine, _, found in side_by_side(distances, queries.blocks(), device):
-        squared[mine] = found.cpu().numpy()
-    return squared
-
-
-def product_type(device: torch.device) -> torch.dtype:
-    """What scores are computed in: bf16 where a CPU has it."""
-    return torch.bfloat16 if device.type == "cpu" and has_bf16(device) else torch.float32
-
-
-def _on_device(vectors: Vectors, device: torch.device) -> Tensor:
-    block = np.asarray(vectors, np.float32)
-    return torch.from_numpy(block if block.flags.writeable else block.copy()).to(device)
-
-
-def pair_distances(
-    left: Tensor, rows: Tensor, right: Tensor, others: Tensor, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """|left[rows] - right[others]|² of P pairs, in ``dtype``: [P]; exactly 0 for vectors that are equal."""
-    if not _on_cpu(left):
-        mine, theirs = left.index_select(0, rows).to(dtype), right.index_select(0, others).to(dtype)
-        return torch.linalg.vector_norm(mine - theirs, dim=1).square_()
-    squared = torch.empty(len(rows), dtype=dtype)
-    loops.squared_between(*(t.numpy() for t in (left, rows, right, others, squared)))
-    return squared
-
-
 def rounding_of(dim: int) -> float:
     """By how much one of two equal squared distances may seem larger, relatively: each is off by less than D + 3
     roundings."""
     return 2 * (dim + 3) * 2.0**-24
-
-
-def origin_of(vectors: Vectors, device: torch.device) -> Tensor:
-    """About the mean of ``vectors`` [D]: scores of centred vectors are small, and so is what rounding does to them."""
-    step = max(1, len(vectors) // _ORIGIN_ROWS)
-    sample = np.asarray(vectors[::step][:_ORIGIN_ROWS], np.float32)
-    return torch.from_numpy(sample.mean(0, dtype=np.float64).astype(np.float32)).to(device)
 
 
 class Search:
@@ -196,9 +76,9 @@ class Search:
         padded = -(-(n + 1) // self._n_groups) * self._n_groups  # at least one that is no centroid
         measured = Block.of(centroids, origin)
         self._norm, self._rounding = float(measured.norm.max()), float(measured.lost.max())
-        self._operand = centroids.new_zeros((padded, dim + 2 * _PARTS), dtype=self._dtype)
-        _write_operand(self._operand, centroids, origin, -measured.norm.square() / 2, dim)
-        self._operand[:n, dim + _PARTS :] = -1
+        self._operand = centroids.new_zeros((padded, dim + 2 * PARTS), dtype=self._dtype)
+        write_operand(self._operand, centroids, origin, -measured.norm.square() / 2, dim)
+        self._operand[:n, dim + PARTS :] = -1
         self._operand[n:, dim] = torch.finfo(self._dtype).min  # padding is nobody's rival
         self._of_thread = threading.local()  # where vectors become an operand, and their scores
 
@@ -243,7 +123,7 @@ class Search:
         """
         n, dim = vectors.shape
         block, scores = self._places()
-        _write_operand(block, vectors, self.origin, level, dim + _PARTS)
+        write_operand(block, vectors, self.origin, level, dim + PARTS)
         rows = self._rows
         while rows // 2 >= max(n, _FEWEST_ROWS):
             rows //= 2
@@ -256,7 +136,7 @@ class Search:
         if not hasattr(mine, "block"):
             padded, columns = self._operand.shape
             mine.block = self._operand.new_zeros((self._rows, columns))
-            mine.block[:, -2 * _PARTS : -_PARTS] = 1
+            mine.block[:, -2 * PARTS : -PARTS] = 1
             mine.scores = self._operand.new_empty((self._rows, padded))
         return mine.block, mine.scores
 
@@ -293,7 +173,7 @@ class Search:
             best = self._grouped(scores).amax(1)
             top = best.amax(1).view(self._dtype).float().clamp_(min=0)
             least = torch.maximum(top - 2 * error[part] - unit * (top + 2 * error[part]), (1 - unit) * slack[part])
-            row, rival = _at_least(_bits(scores), best, _bits(least.to(self._dtype)))
+            row, rival = at_least(_bits(scores), best, _bits(least.to(self._dtype)))
             rows.append(row + part.start)
             rivals.append(rival)
             beyond[part] -= 2 * (1 + unit) * top
@@ -346,37 +226,6 @@ def decide(centroids: Tensor, vectors: Tensor, rows: Tensor, candidates: Tensor)
         count = torch.bincount(place, minlength=len(found))
     lowest = candidates.new_full((len(found),), len(centroids))
     return found, lowest.scatter_reduce_(0, place, candidates, "amin")
-
-
-def _at_least(numbers: Tensor, group_maxima: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows, ascending, and columns of the ``numbers`` [n, members × groups] that are ``least`` [n] or more; group g are
-    the columns g, g + groups, …, and their maxima [n, groups] say where to look."""
-    if _on_cpu(numbers):
-        rows, columns = loops.at_least(numbers.numpy(), group_maxima.numpy(), least.numpy())
-        return torch.from_numpy(rows), torch.from_numpy(columns)
-    n, n_groups = group_maxima.shape
-    rows, groups = (group_maxima >= least[:, None]).nonzero(as_tuple=True)
-    grouped = numbers.view(n, -1, n_groups)
-    pair, member = (grouped[rows, :, groups] >= least[rows, None]).nonzero(as_tuple=True)
-    return rows[pair], member * n_groups + groups[pair]
-
-
-def _on_cpu(tensor: Tensor) -> bool:
-    """Whether compiled ``loops`` work on it; else PyTorch's operations do the same."""
-    return tensor.device.type == "cpu"
-
-
-def _write_operand(operand: Tensor, vectors: Tensor, origin: Tensor, numbers: Tensor, place: int) -> None:
-    """Write ``vectors`` [n, D] less ``origin`` [D] to the first n rows and D columns of ``operand``, and ``numbers``
-    [n] to three columns from ``place`` on, which add up to them: three bf16 hold a float32."""
-    if operand.dtype == torch.bfloat16 and _on_cpu(vectors):
-        loops.write_bf16(operand.view(torch.uint16).numpy(), *(t.numpy() for t in (vectors, origin, numbers)), place)
-        return
-    n, dim = vectors.shape
-    torch.sub(vectors, origin, out=operand[:n, :dim])
-    for column in operand[:n, place : place + _PARTS].unbind(1):
-        column.copy_(numbers)
-        numbers = numbers - column
 
 
 def _bits(numbers: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raydino.curation.nearest import Block, Found, Search, pair_distances, rounding_of
+from raydino.curation.blocks import Block
+from raydino.curation.kernels import pair_distances
+from raydino.curation.nearest import Found, Search, rounding_of
 
 
 class Renewal:

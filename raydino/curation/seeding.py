@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from raydino.curation.nearest import F32, I64, Block, Queries, Search, Vectors, pair_distances, squared_to_own
+from raydino.curation.blocks import F32, I64, Block, Queries, Vectors, squared_to_own
+from raydino.curation.kernels import pair_distances
+from raydino.curation.nearest import Search
 from raydino.curation.shares import Share
 from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError

@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans, kmeans_plusplus
 
+from raydino.curation import blocks, kernels
 from raydino.curation import nearest as nearest_module
 from raydino.curation.kmeans import kmeans, nearest
 from raydino.errors import UserError
@@ -85,7 +86,7 @@ def test_one_seed_one_result_for_any_threads_blocks_and_precision(monkeypatch, t
         assert same(found, kmeans(vectors, 150, seed=(1, 2), n_iterations=4))
     finally:
         torch.set_num_threads(1)
-    monkeypatch.setattr(nearest_module, "_BLOCK", 300 * 24)
+    monkeypatch.setattr(blocks, "_BLOCK", 300 * 24)
     monkeypatch.setattr(nearest_module, "_PRODUCT_ROWS", (100, 111))
     assert same(found, kmeans(np.load(tmp_path / "vectors.npy", mmap_mode="r"), 150, seed=(1, 2), n_iterations=4))
 
@@ -94,7 +95,7 @@ def test_the_same_lloyd_without_bf16(monkeypatch):
     vectors = mixture()
     found = [kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])]
     for available in (True, False):
-        monkeypatch.setattr(nearest_module, "has_bf16", lambda _, available=available: available)
+        monkeypatch.setattr(kernels, "has_bf16", lambda _, available=available: available)
         found.append(kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150]))
     assert same(found[0], found[1])
     assert same(found[0], found[2])
@@ -103,7 +104,7 @@ def test_the_same_lloyd_without_bf16(monkeypatch):
 def test_the_same_lloyd_by_the_operations_that_a_gpu_does(monkeypatch):
     vectors = mixture()
     compiled = kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])
-    monkeypatch.setattr(nearest_module, "_on_cpu", lambda _: False)
+    monkeypatch.setattr(kernels, "_on_cpu", lambda _: False)
     found = kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])
     assert found.centroids.tobytes() == compiled.centroids.tobytes()
     assert np.array_equal(found.assignment, compiled.assignment)

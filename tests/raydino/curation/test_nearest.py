@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from raydino.curation import blocks, kernels
 from raydino.curation import nearest as module
-from raydino.curation.nearest import Block, Search, nearest, origin_of
+from raydino.curation.blocks import Block, origin_of
+from raydino.curation.nearest import Search, nearest
 from raydino.errors import UserError
 
 CPU = torch.device("cpu")
@@ -55,13 +57,13 @@ CASES = (near_ties, far_from_origin, on_a_lattice, one_far_centroid, many, nothi
 
 @pytest.fixture(params=[True, False], ids=["bf16", "fp32"])
 def _precision(request, monkeypatch):
-    monkeypatch.setattr(module, "has_bf16", lambda _: request.param)
+    monkeypatch.setattr(kernels, "has_bf16", lambda _: request.param)
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "torch"])
 def _loops(request, monkeypatch):
     """On a GPU PyTorch's operations do what on a CPU compiled loops do."""
-    monkeypatch.setattr(module, "_on_cpu", lambda _: request.param)
+    monkeypatch.setattr(kernels, "_on_cpu", lambda _: request.param)
 
 
 @pytest.mark.usefixtures("_precision", "_loops")
@@ -117,7 +119,7 @@ def test_a_memory_mapped_file_and_any_block_give_the_same(tmp_path, monkeypatch)
     vectors, centroids = rng.standard_normal((1000, 20)).astype(np.float16), rng.standard_normal((90, 20))
     np.save(tmp_path / "vectors.npy", vectors)
     whole = nearest(vectors, centroids.astype(np.float32))
-    monkeypatch.setattr(module, "_BLOCK", 30 * 20)
+    monkeypatch.setattr(blocks, "_BLOCK", 30 * 20)
     monkeypatch.setattr(module, "_PRODUCT_ROWS", (7, 13))
     mapped = nearest(np.load(tmp_path / "vectors.npy", mmap_mode="r"), centroids.astype(np.float32))
     assert all(np.array_equal(a, b) for a, b in zip(whole, mapped, strict=True))

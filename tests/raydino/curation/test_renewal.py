@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from raydino.curation import nearest as nearest_module
-from raydino.curation.nearest import Block, Found, Search, origin_of
+from raydino.curation import kernels
+from raydino.curation.blocks import Block, origin_of
+from raydino.curation.nearest import Found, Search
 from raydino.curation.renewal import Renewal
 
 
@@ -42,7 +43,7 @@ def nothing_known(n):
 @pytest.mark.parametrize("n_moved", [0, 1, 20, 70, 80])
 @pytest.mark.parametrize("case", [scattered, on_a_lattice, far_from_origin], ids=lambda case: case.__name__)
 def test_is_brute_force_move_after_move(case, n_moved, bf16, monkeypatch):
-    monkeypatch.setattr(nearest_module, "has_bf16", lambda _: bf16)
+    monkeypatch.setattr(kernels, "has_bf16", lambda _: bf16)
     rng = np.random.default_rng(n_moved)
     vectors, centroids, step = (part.astype(np.float32) for part in case(rng))
     origin = origin_of(vectors, torch.device("cpu"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from raydino.curation import seeding
-from raydino.curation.nearest import Queries, origin_of
+from raydino.curation.blocks import Queries, origin_of
 from raydino.curation.seeding import plus_plus
 from raydino.curation.shares import Share
 from raydino.errors import UserError
