@@ -17,7 +17,7 @@ Vectors = npt.NDArray[np.floating]  # [N, D], float16 or float32, often memory-m
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-_BLOCK = 2**22  # numbers of a block: 16 MB of vectors, and a few blocks are on their way for each thread
+_BLOCK = 2**22  # numbers of a block: 16 MB of vectors, and there is one more block than threads
 _ORIGIN_ROWS = 16384
 
 
@@ -66,6 +66,11 @@ class Queries:
         for part, _, block in side_by_side(lambda _, vectors: Block.of(vectors, origin), parts, origin.device):
             mine = slice(part.start - rows.start, part.stop - rows.start)
             self._norm[mine], self._lost[mine] = block.norm, block.lost
+
+    @property
+    def largest(self) -> float:
+        """What no value of the vectors exceeds in size; not finite where one is not, or is too large to be squared."""
+        return float(self._norm.max()) + float(self.origin.abs().max()) if len(self._norm) else 0.0
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """The vectors block by block: their places among ``rows``, counted from 0, and the block."""

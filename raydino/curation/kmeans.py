@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from raydino.curation.blocks import F32, I64, Block, Queries, Vectors, block_rows, origin_of, squared_to_own
+from raydino.curation.blocks import F32, I64, Block, Queries, Vectors, origin_of, squared_to_own
 from raydino.curation.nearest import Found, nearest
 from raydino.curation.renewal import Renewal
 from raydino.curation.seeding import plus_plus
@@ -95,8 +95,8 @@ class _Lloyd:
     def __init__(self, vectors: Vectors, n_clusters: int, device: torch.device) -> None:
         self.vectors = vectors
         self.share = Share.mine(len(vectors))
-        self.sums = ExactSums(n_clusters, vectors.shape[1], _bound(vectors, self.share) * len(vectors))
         self.queries = Queries(vectors, self.share.rows, origin_of(vectors, device))
+        self.sums = ExactSums(n_clusters, vectors.shape[1], _bound(self.queries) * len(vectors))
         self.assignment = np.full(len(self.share), -1, np.int64)
         self.squared = np.zeros(len(self.share), np.float32)
         self.beyond = np.zeros(len(self.share), np.float32)
@@ -188,15 +188,11 @@ class _Lloyd:
         return torch.from_numpy(array).to(self.queries.origin.device)
 
 
-def _bound(vectors: Vectors, share: Share) -> float:
-    """The largest absolute value of ``vectors``; raises UserError where one is not finite."""
-    largest = 0.0
-    for rows in block_rows(vectors, share.rows):
-        block = vectors[rows]
-        largest = max(largest, *(float(abs(v)) if np.isfinite(v) else math.inf for v in (block.min(), block.max())))
-    largest = agreed_max(largest)
+def _bound(queries: Queries) -> float:
+    """What no value of all vectors exceeds in size; raises UserError where one is not finite."""
+    largest = agreed_max(queries.largest if math.isfinite(queries.largest) else math.inf)
     if not math.isfinite(largest):
-        raise UserError("a vector holds NaN or infinity", remedy="leave it out")
+        raise UserError("a vector holds NaN, infinity or a huge value", remedy="leave it out")
     return largest
 
 

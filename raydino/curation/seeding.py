@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from raydino.curation.blocks import F32, I64, Block, Queries, Vectors, squared_to_own
 from raydino.curation.kernels import pair_distances
@@ -26,10 +27,7 @@ from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
 
 _TRIALS = 4  # rows accepted for one seed
-_SEEDS = (
-    256,
-    1024,
-)  # of a round where no row is refused, at least and at most; between them as many as there are already
+_SEEDS = (512, 1024)  # of a round where none is refused, at least and at most; between, as many as there are already
 _JURY = 8192  # vectors of the jury, at most
 
 
@@ -66,10 +64,9 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
                 remedy="ask for fewer clusters",
             )
         drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32)).to(device)
-        between = torch.cdist(drawn - queries.origin, drawn - queries.origin).square_().cpu().numpy()
-        between[rows[:, None] == rows] = 0  # not only nearly
+        between = _squared_among(drawn - queries.origin).cpu().numpy()
         ratings = to_jury.squared(drawn).cpu().numpy()
-        accepted = _choose(then[rows], between, then[jury], ratings, rng.random(len(rows)))
+        accepted = _choose(rows, then[rows], between, then[jury], ratings, rng.random(len(rows)))
         chosen.append(rows[accepted[: n_seeds - n_chosen]])
         seeds = np.asarray(vectors[chosen[-1]], np.float32)
         _bring_up_to_date(queries, seeds, n_chosen, assignment, squared)
@@ -104,8 +101,14 @@ def _draw(squared: F32, n: int, rng: np.random.Generator) -> I64:
     return np.minimum(rows, np.searchsorted(mass, mass[-1]))  # a product may have been rounded up to the whole mass
 
 
-def _choose(then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArray[np.float64]) -> list[int]:
-    """The seeds among m rows drawn in this order with probability proportional to D² ``then`` [m].
+def _squared_among(vectors: Tensor) -> Tensor:
+    """Squared distances of m ``vectors`` among each other [m, m]; about 0, also below, where they are equal."""
+    norms = vectors.square().sum(1)
+    return (norms[:, None] + norms).addmm_(vectors, vectors.T, alpha=-2)
+
+
+def _choose(rows: I64, then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArray[np.float64]) -> list[int]:
+    """The seeds among m ``rows`` drawn in this order with probability proportional to D² ``then`` [m].
 
     ``between`` [m, m] are their squared distances, ``to_jury`` [m, n] those to a sample of vectors with D² ``jury``
     [n].
@@ -119,6 +122,7 @@ def _choose(then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArr
         if len(trials) == _TRIALS or (i == len(then) - 1 and not chosen):
             best = min(trials, key=lambda trial: float(np.minimum(jury, to_jury[trial]).sum()))
             np.minimum(now, between[best], out=now)
+            now[rows == rows[best]] = 0  # not only nearly
             np.minimum(jury, to_jury[best], out=jury)
             chosen.append(best)
             trials = []

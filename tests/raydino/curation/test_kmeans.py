@@ -155,7 +155,7 @@ def test_faults():
     for wrong in (np.nan, np.inf, -np.inf):
         spoilt = vectors.copy()
         spoilt[7, 3] = wrong
-        with pytest.raises(UserError, match="NaN or infinity"):
+        with pytest.raises(UserError, match="NaN, infinity or a huge value"):
             kmeans(spoilt, 4, seed=0)
 
 

@@ -72,7 +72,9 @@ def test_the_draws_of_a_round_are_those_of_k_means_plus_plus(monkeypatch):
     rng = np.random.default_rng(0)
     for _ in range(n):
         rows = seeding._draw(then, 200, rng)
-        pair = seeding._choose(then[rows], distances[np.ix_(rows, rows)], then, distances[rows], rng.random(200))[:2]
+        pair = seeding._choose(rows, then[rows], distances[np.ix_(rows, rows)], then, distances[rows], rng.random(200))[
+            :2
+        ]
         found[tuple(rows[pair])] += 1 / n
     assert expected.sum() == pytest.approx(1)
     assert np.abs(found - expected).max() < 4 * np.sqrt(expected.max() / n)
