@@ -29,6 +29,7 @@ torch.set_num_threads(1)
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
 START_SECONDS = 30.0
+WEB_GL = ("--enable-unsafe-swiftshader", "--use-angle=swiftshader")  # by the processor
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def launch() -> Callable[..., AbstractContextManager[Any]]:
-    """``with launch(*flags) as browser``: a Chromium of its own. Skips without playwright or Chromium."""
+    """``with launch() as browser``: a Chromium of its own. Skips without playwright or Chromium."""
     sync_api = pytest.importorskip("playwright.sync_api")
     try:
         program = find_chromium()
@@ -191,9 +192,10 @@ def launch() -> Callable[..., AbstractContextManager[Any]]:
         pytest.skip(str(error))
 
     @contextmanager
-    def launched(*flags: str) -> Iterator[Any]:
+    def launched(web_gl: bool = False) -> Iterator[Any]:
+        flags = [*QUIET[1:], "--no-sandbox", *(WEB_GL if web_gl else ())]
         with sync_api.sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=program, args=[*QUIET[1:], "--no-sandbox", *flags])
+            browser = play.chromium.launch(executable_path=program, args=flags)
             yield browser
             browser.close()
 

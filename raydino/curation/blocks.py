@@ -103,7 +103,8 @@ def origin_of(vectors: Vectors, device: torch.device) -> Tensor:
     """About the mean of ``vectors`` [D]: scores of centred vectors are small, and so is what rounding does to them."""
     step = max(1, len(vectors) // _ORIGIN_ROWS)
     sample = np.asarray(vectors[::step][:_ORIGIN_ROWS], np.float32)
-    return torch.from_numpy(sample.mean(0, dtype=np.float64).astype(np.float32)).to(device)
+    mean = sample.sum(0, dtype=np.float64) / max(1, len(sample))
+    return torch.from_numpy(mean.astype(np.float32)).to(device)
 
 
 def _on_device(vectors: Vectors, device: torch.device) -> Tensor:

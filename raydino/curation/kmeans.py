@@ -28,6 +28,8 @@ from raydino.train.precision import pick_device
 
 __all__ = ["F32", "I64", "Clusters", "Vectors", "kmeans", "nearest"]
 
+_HUGE = 1e15  # thousands of squares of what is below it add up within float32
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -189,9 +191,10 @@ class _Lloyd:
 
 
 def _bound(queries: Queries) -> float:
-    """What no value of all vectors exceeds in size; raises UserError where one is not finite."""
-    largest = agreed_max(queries.largest if math.isfinite(queries.largest) else math.inf)
-    if not math.isfinite(largest):
+    """What no value of all vectors exceeds in size; raises UserError where one is not finite, or huge."""
+    largest = queries.largest
+    largest = agreed_max(largest if largest < _HUGE else math.inf)  # NaN is not below it
+    if math.isinf(largest):
         raise UserError("a vector holds NaN, infinity or a huge value", remedy="leave it out")
     return largest
 

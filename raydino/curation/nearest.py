@@ -42,7 +42,7 @@ def nearest(vectors: Vectors, centroids: F32, *, device: str | torch.device = "c
     if vectors.ndim != 2 or centroids.ndim != 2 or vectors.shape[1] != centroids.shape[1]:
         raise UserError(f"vectors of shape {vectors.shape} for centroids of shape {centroids.shape}")
     target = torch.device(device)
-    search = Search(torch.as_tensor(centroids, dtype=torch.float32, device=target), origin_of(vectors, target))
+    search = Search(torch.tensor(centroids, dtype=torch.float32, device=target), origin_of(vectors, target))
     index = np.empty(len(vectors), np.int64)
     squared = np.empty(len(vectors), np.float32)
 

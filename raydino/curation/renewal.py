@@ -33,8 +33,8 @@ class Renewal:
             self._moved = Search(after.index_select(0, self._numbers), origin)
 
     def settle(self, block: Block, known: Found) -> tuple[Found, Tensor]:
-        """What is found for each of ``block`` after ``known`` (centroids of -1: nothing);
-        and rows [m] for which it is not: ``nearest`` finds it, and takes as long for few rows as for many."""
+        """What is found for each of ``block`` after ``known`` (centroids of -1: nothing); and rows [m] for which it is
+        not: ``nearest`` finds it, and takes as long for few rows as for many."""
         nobody = self._numbers[:0]
         if len(self._numbers) == 0:
             return known, nobody

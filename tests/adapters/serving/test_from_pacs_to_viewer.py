@@ -13,8 +13,6 @@ import pytest
 
 from adapters.serving.pacs import open_pacs
 
-WEB_GL = ["--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
-
 
 @pytest.mark.timeout(600)
 def test_a_film_of_the_pacs_is_read_shown_and_opened_in_ohif(
@@ -36,7 +34,7 @@ def test_a_film_of_the_pacs_is_read_shown_and_opened_in_ohif(
     while orthanc.ask("/statistics")["CountInstances"] < 4:  # the film, SEG, SR and PDF
         assert time.monotonic() < end
         time.sleep(0.2)
-    with launch(*WEB_GL) as browser:
+    with launch(web_gl=True) as browser:
         context = browser.new_context(viewport={"width": 1000, "height": 700})
         errors: list[str] = []
         elsewhere: list[str] = []

@@ -32,7 +32,6 @@ from raydino.dicom.pixels import PixelRecipe
 from raydino.errors import UserError
 
 ROWS, COLS = 131, 97  # two masks of one bit a pixel have an odd number of bytes then
-WEB_GL = ["--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def study(tmp_path: Path, radiograph: Callable[..., Dataset]) -> list[Path]:
 def test_a_segmentation_lies_on_its_film(
     address: str, coloured: Callable[[Any], npt.NDArray[np.bool_]], launch: Callable[..., Any]
 ) -> None:
-    with launch(*WEB_GL) as browser:
+    with launch(web_gl=True) as browser:
         page = browser.new_page(viewport={"width": 900, "height": 600})
         page.set_default_timeout(180_000)
         errors: list[str] = []

@@ -152,7 +152,7 @@ def test_faults():
         kmeans(vectors, 4, seed=0, start=vectors[:3])
     with pytest.raises(UserError, match="vectors of shape"):
         kmeans(vectors[0], 4, seed=0)
-    for wrong in (np.nan, np.inf, -np.inf):
+    for wrong in (np.nan, np.inf, -np.inf, 1e18, 1e30):
         spoilt = vectors.copy()
         spoilt[7, 3] = wrong
         with pytest.raises(UserError, match="NaN, infinity or a huge value"):

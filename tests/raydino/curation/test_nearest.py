@@ -125,6 +125,14 @@ def test_a_memory_mapped_file_and_any_block_give_the_same(tmp_path, monkeypatch)
     assert all(np.array_equal(a, b) for a, b in zip(whole, mapped, strict=True))
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_vectors_and_arrays_that_cannot_be_written_to():
+    centroids = np.eye(4, dtype=np.float32)
+    centroids.flags.writeable = False
+    assert [len(found) for found in nearest(centroids[:0], centroids)] == [0, 0]
+    assert nearest(centroids, centroids)[0].tolist() == [0, 1, 2, 3]
+
+
 def test_dimensions_must_agree():
     with pytest.raises(UserError, match=r"vectors of shape \(4, 3\) for centroids of shape \(2, 5\)"):
         nearest(np.zeros((4, 3), np.float32), np.zeros((2, 5), np.float32))
