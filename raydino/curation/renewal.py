@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from raydino.curation.blocks import Block
-from raydino.curation.kernels import pair_distances
-from raydino.curation.nearest import Found, Search, rounding_of
+from raydino.curation.kernels import pair_distances, rounding_of
+from raydino.curation.nearest import Found, Search
 
 
 class Renewal:

@@ -19,8 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from raydino.curation import loops
 from raydino.curation.blocks import F32, I64, Block, Queries, Vectors, squared_to_own
-from raydino.curation.kernels import pair_distances
+from raydino.curation.kernels import product_type
 from raydino.curation.nearest import Search
 from raydino.curation.shares import Share
 from raydino.curation.side_by_side import side_by_side
@@ -53,7 +54,7 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
     first = torch.from_numpy(np.asarray(vectors[chosen[0]], np.float32)).to(device)
     squared = squared_to_own(queries, first, assignment)
     jury = np.sort(rng.choice(len(vectors), min(len(vectors), _JURY), replace=False))
-    to_jury = Search(torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device), queries.origin)
+    judges = torch.from_numpy(np.asarray(vectors[jury], np.float32)).to(device) - queries.origin
     n_chosen = 1
     while n_chosen < n_seeds:
         then = share.whole(squared)
@@ -63,10 +64,8 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
                 f"{n_seeds} clusters were asked for, and there are {n_chosen} distinct vectors",
                 remedy="ask for fewer clusters",
             )
-        drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32)).to(device)
-        between = _squared_among(drawn - queries.origin).cpu().numpy()
-        ratings = to_jury.squared(drawn).cpu().numpy()
-        accepted = _choose(rows, then[rows], between, then[jury], ratings, rng.random(len(rows)))
+        drawn = torch.from_numpy(np.asarray(vectors[rows], np.float32)).to(device) - queries.origin
+        accepted = _choose(rows, then[rows], drawn, then[jury], judges, rng.random(len(rows)))
         chosen.append(rows[accepted[: n_seeds - n_chosen]])
         seeds = np.asarray(vectors[chosen[-1]], np.float32)
         _bring_up_to_date(queries, seeds, n_chosen, assignment, squared)
@@ -82,11 +81,8 @@ def _bring_up_to_date(queries: Queries, seeds: F32, first: int, assignment: I64,
     def nearer(mine: slice, block: Block) -> tuple[I64, I64, F32]:
         """Which of a block are nearer to a seed than to any before it: their places, the seed, the squared distance."""
         before = torch.from_numpy(squared[mine]).to(device)
-        near, seed = search.nearer(block, before)
-        now = pair_distances(block.vectors, near, search.centroids, seed)
-        better = now < before[near]
-        rows, chosen, distance = (found[better].cpu().numpy() for found in (near, seed, now))
-        return mine.start + rows, chosen, distance
+        rows, seed, distance = (found.cpu().numpy() for found in search.nearer(block, before))
+        return mine.start + rows, seed, distance
 
     for _, _, (places, seed, now) in side_by_side(nearer, queries.blocks(), device):
         squared[places], assignment[places] = now, first + seed
@@ -101,29 +97,13 @@ def _draw(squared: F32, n: int, rng: np.random.Generator) -> I64:
     return np.minimum(rows, np.searchsorted(mass, mass[-1]))  # a product may have been rounded up to the whole mass
 
 
-def _squared_among(vectors: Tensor) -> Tensor:
-    """Squared distances of m ``vectors`` among each other [m, m]; about 0, also below, where they are equal."""
-    norms = vectors.square().sum(1)
-    return (norms[:, None] + norms).addmm_(vectors, vectors.T, alpha=-2)
-
-
-def _choose(rows: I64, then: F32, between: F32, jury: F32, to_jury: F32, uniform: npt.NDArray[np.float64]) -> list[int]:
+def _choose(rows: I64, then: F32, drawn: Tensor, jury: F32, judges: Tensor, uniform: npt.NDArray[np.float64]) -> I64:
     """The seeds among m ``rows`` drawn in this order with probability proportional to D² ``then`` [m].
 
-    ``between`` [m, m] are their squared distances, ``to_jury`` [m, n] those to a sample of vectors with D² ``jury``
-    [n].
+    ``drawn`` [m, D] are these vectors, ``judges`` [n, D] a sample of all vectors, with D² ``jury`` [n].
     """
-    now, jury = then.copy(), jury.copy()
-    chosen: list[int] = []
-    trials: list[int] = []
-    for i in range(len(then)):
-        if uniform[i] * then[i] < now[i]:
-            trials.append(i)
-        if len(trials) == _TRIALS or (i == len(then) - 1 and not chosen):
-            best = min(trials, key=lambda trial: float(np.minimum(jury, to_jury[trial]).sum()))
-            np.minimum(now, between[best], out=now)
-            now[rows == rows[best]] = 0  # not only nearly
-            np.minimum(jury, to_jury[best], out=jury)
-            chosen.append(best)
-            trials = []
-    return chosen
+    norms, dtype = drawn.square().sum(1), product_type(drawn.device)
+    between = (norms[:, None] + norms).addmm_(drawn, drawn.T, alpha=-2)  # squared distances; about 0 where equal
+    products = (drawn.to(dtype) @ judges.to(dtype).T).bfloat16().view(torch.uint16)
+    arrays = (t.cpu().numpy() for t in (between, norms, judges.square().sum(1), products))
+    return loops.choose(rows, then.copy(), jury.copy(), *arrays, uniform, _TRIALS)

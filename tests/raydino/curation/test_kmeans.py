@@ -11,8 +11,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans, kmeans_plusplus
 
-from raydino.curation import blocks, kernels
-from raydino.curation import nearest as nearest_module
+from raydino.curation import blocks, kernels, products, tiles
 from raydino.curation.kmeans import kmeans, nearest
 from raydino.errors import UserError
 from raydino.train.distributed import process_group, rank
@@ -87,18 +86,18 @@ def test_one_seed_one_result_for_any_threads_blocks_and_precision(monkeypatch, t
     finally:
         torch.set_num_threads(1)
     monkeypatch.setattr(blocks, "_BLOCK", 300 * 24)
-    monkeypatch.setattr(nearest_module, "_PRODUCT_ROWS", (100, 111))
+    monkeypatch.setattr(tiles, "_PANEL_NUMBERS", 1)
     assert same(found, kmeans(np.load(tmp_path / "vectors.npy", mmap_mode="r"), 150, seed=(1, 2), n_iterations=4))
 
 
-def test_the_same_lloyd_without_bf16(monkeypatch):
+def test_the_same_lloyd_without_a_matrix_unit_and_without_bf16(monkeypatch):
     vectors = mixture()
-    found = [kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])]
+    found = kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150])
+    monkeypatch.setattr(kernels.amx, "available", lambda: False)
     for available in (True, False):
         monkeypatch.setattr(kernels, "has_bf16", lambda _, available=available: available)
-        found.append(kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150]))
-    assert same(found[0], found[1])
-    assert same(found[0], found[2])
+        monkeypatch.setattr(products, "_PRODUCT_ROWS", (100, 111))
+        assert same(found, kmeans(vectors, 150, seed=0, n_iterations=4, start=vectors[:150]))
 
 
 def test_the_same_lloyd_by_the_operations_that_a_gpu_does(monkeypatch):

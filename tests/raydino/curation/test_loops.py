@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from raydino.curation import loops
+from raydino.curation import kernels, loops
 
 
 def test_bf16_is_that_of_torch():
@@ -46,18 +46,42 @@ def test_what_is_at_least(dtype, least):
     assert sorted(zip(rows, columns, strict=True)) == list(zip(*np.nonzero(numbers >= limits[:, None]), strict=True))
 
 
-@pytest.mark.parametrize(("dtype", "within"), [(np.float32, 1e-5), (np.float64, 1e-14)])
-def test_squared_distances(dtype, within):
+def test_squared_distances():
     rng = np.random.default_rng(2)
     left, right = rng.standard_normal((2, 30, 37)).astype(np.float32)
     right[4] = left[3]
     rows, others = rng.integers(30, size=(2, 200))
     rows[0], others[0] = 3, 4
-    squared = np.empty(200, dtype)
+    squared = np.empty(200, np.float32)
     loops.squared_between(left, rows, right, others, squared)
     expected = ((left[rows].astype(np.float64) - right[others]) ** 2).sum(1)
-    np.testing.assert_allclose(squared, expected, rtol=within)
+    np.testing.assert_allclose(squared, expected, rtol=1e-5)
     assert squared[0] == 0
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_contest_is_the_same_by_loops_and_by_operations(known, monkeypatch):
+    """On a lattice, where distances are equal, and with an own centroid or one that is not here."""
+    rng = np.random.default_rng(6)
+    vectors, centroids = (torch.from_numpy(rng.integers(0, 3, (n, 4)).astype(np.float32)) for n in (200, 30))
+    rows = torch.from_numpy(np.sort(rng.integers(200, size=500)))
+    rivals = torch.from_numpy(rng.integers(30, size=500))
+    own = torch.from_numpy(rng.integers(30, size=200))
+    found = []
+    for on_cpu in (True, False):
+        monkeypatch.setattr(kernels, "_on_cpu", lambda _, on_cpu=on_cpu: on_cpu)
+        squared = kernels.pair_distances(vectors, torch.arange(200), centroids, own)
+        found.append(kernels.contest(vectors, centroids, rows, rivals, own if known else None, squared))
+    assert all(torch.equal(a, b) for a, b in zip(found[0][:2], found[1][:2], strict=True))
+    torch.testing.assert_close(found[0][2], found[1][2])
+    distances = ((vectors[:, None].double() - centroids.double()) ** 2).sum(2)
+    expected = {}
+    for row in rows.unique().tolist():
+        candidates = rivals[rows == row].tolist() + ([int(own[row])] if known else [])
+        nearest = min(candidates, key=lambda c, row=row: (float(distances[row, c]), c))
+        if nearest != own[row] if known else distances[row, nearest] < distances[row, own[row]]:
+            expected[row] = nearest
+    assert dict(zip(found[0][0].tolist(), found[0][1].tolist(), strict=True)) == expected
 
 
 def test_where_machine_code_cannot_be_kept_it_is_compiled_anew(monkeypatch):
@@ -69,4 +93,4 @@ def test_where_machine_code_cannot_be_kept_it_is_compiled_anew(monkeypatch):
         return compile_(**options)
 
     monkeypatch.setattr(loops.numba, "njit", nowhere)
-    assert loops._compiled()(lambda number: number + 1)(1) == 2
+    assert loops.compiled()(lambda number: number + 1)(1) == 2

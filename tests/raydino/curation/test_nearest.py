@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from raydino.curation import blocks, kernels
-from raydino.curation import nearest as module
+from raydino.curation import blocks, kernels, products, tiles
 from raydino.curation.blocks import Block, origin_of
 from raydino.curation.nearest import Search, nearest
 from raydino.errors import UserError
@@ -55,9 +54,12 @@ def nothing_but_zeros(rng):
 CASES = (near_ties, far_from_origin, on_a_lattice, one_far_centroid, many, nothing_but_zeros)
 
 
-@pytest.fixture(params=[True, False], ids=["bf16", "fp32"])
+@pytest.fixture(params=["tiles", "bf16", "fp32"])
 def _precision(request, monkeypatch):
-    monkeypatch.setattr(kernels, "has_bf16", lambda _: request.param)
+    if request.param == "tiles" and not kernels.on_matrix_unit(CPU):
+        pytest.skip("this CPU has no matrix unit (AMX)")
+    monkeypatch.setattr(kernels, "has_bf16", lambda _: request.param != "fp32")
+    monkeypatch.setattr(kernels.amx, "available", lambda: request.param == "tiles")
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "torch"])
@@ -90,37 +92,31 @@ def test_a_candidate_is_never_missed_for_any_origin():
         assert np.array_equal(found.centroid.numpy(), expected)
 
 
+@pytest.mark.usefixtures("_precision", "_loops")
 def test_nearer_names_every_row_that_has_come_nearer():
     rng = np.random.default_rng(1)
     vectors, centroids = rng.standard_normal((2, 400, 24)).astype(np.float32)
-    before = torch.from_numpy(rng.uniform(0, 40, 400).astype(np.float32))
+    before = rng.uniform(0, 40, 400).astype(np.float32)
     origin = origin_of(vectors, CPU)
     search = Search(torch.from_numpy(centroids[:100]), origin)
-    rows, found = search.nearer(Block.of(torch.from_numpy(vectors), origin), before)
-    expected, squared = brute_force(vectors, centroids[:100])
-    must = np.flatnonzero(squared < before.numpy())
-    assert set(must) <= set(rows.tolist())
-    assert len(rows) < len(must) + 40
-    assert np.array_equal(found.numpy(), expected[rows.numpy()])
+    rows, found, squared = (
+        t.numpy() for t in search.nearer(Block.of(torch.from_numpy(vectors), origin), torch.from_numpy(before))
+    )
+    expected, least = brute_force(vectors, centroids[:100])
+    assert np.array_equal(rows, np.flatnonzero(least < before))
+    assert np.array_equal(found, expected[rows])
+    np.testing.assert_allclose(squared, least[rows], rtol=1e-5)
 
 
-def test_approximate_distances():
-    rng = np.random.default_rng(2)
-    vectors, centroids = rng.standard_normal((300, 64)), rng.standard_normal((70, 64))
-    search = Search(torch.from_numpy(centroids.astype(np.float32)), torch.zeros(64))
-    squared = search.squared(torch.from_numpy(vectors.astype(np.float32))).numpy()
-    expected = ((vectors[:, None] - centroids) ** 2).sum(2)
-    assert squared.shape == (300, 70)
-    np.testing.assert_allclose(squared, expected, rtol=0.02)
-
-
+@pytest.mark.usefixtures("_precision")
 def test_a_memory_mapped_file_and_any_block_give_the_same(tmp_path, monkeypatch):
     rng = np.random.default_rng(5)
     vectors, centroids = rng.standard_normal((1000, 20)).astype(np.float16), rng.standard_normal((90, 20))
     np.save(tmp_path / "vectors.npy", vectors)
     whole = nearest(vectors, centroids.astype(np.float32))
     monkeypatch.setattr(blocks, "_BLOCK", 30 * 20)
-    monkeypatch.setattr(module, "_PRODUCT_ROWS", (7, 13))
+    monkeypatch.setattr(products, "_PRODUCT_ROWS", (7, 13))
+    monkeypatch.setattr(tiles, "_PANEL_NUMBERS", 1)
     mapped = nearest(np.load(tmp_path / "vectors.npy", mmap_mode="r"), centroids.astype(np.float32))
     assert all(np.array_equal(a, b) for a, b in zip(whole, mapped, strict=True))
 

@@ -62,6 +62,7 @@ def test_the_draws_of_a_round_are_those_of_k_means_plus_plus(monkeypatch):
     """With one draw a seed: the second and third are as frequent as when D² is brought up to date after each."""
     monkeypatch.setattr(seeding, "_TRIALS", 1)
     points = np.asarray([[0.0], [1.0], [3.0], [7.0], [7.5]])
+    tensor = torch.from_numpy(points.astype(np.float32))
     distances = ((points - points.T) ** 2).astype(np.float32)
     then = distances[1]
     expected = np.zeros((5, 5))
@@ -72,9 +73,7 @@ def test_the_draws_of_a_round_are_those_of_k_means_plus_plus(monkeypatch):
     rng = np.random.default_rng(0)
     for _ in range(n):
         rows = seeding._draw(then, 200, rng)
-        pair = seeding._choose(rows, then[rows], distances[np.ix_(rows, rows)], then, distances[rows], rng.random(200))[
-            :2
-        ]
+        pair = seeding._choose(rows, then[rows], tensor[rows], then, tensor, rng.random(200))[:2]
         found[tuple(rows[pair])] += 1 / n
     assert expected.sum() == pytest.approx(1)
     assert np.abs(found - expected).max() < 4 * np.sqrt(expected.max() / n)
