@@ -161,14 +161,23 @@ def _lowered(jury: Array, norm: float, norms: Array, products: Array) -> Any:
 
 
 @compiled()
+def _squared_of(mine: int, theirs: int, vectors: Array, norms: Array, products: Array) -> Any:
+    """The squared distance of two ``vectors``: about, but where it is so small that rounding matters."""
+    both = norms[mine] + norms[theirs]
+    squared = both - np.float32(2) * _of_bits(products[mine, theirs])
+    return squared if squared > both / 16 else _squared(vectors[mine], vectors[theirs], np.float32(0))
+
+
+@compiled()
 def choose(
     rows: Array,
     now: Array,
     jury: Array,
-    between: Array,
+    vectors: Array,
     norms: Array,
-    jury_norms: Array,
     products: Array,
+    jury_norms: Array,
+    jury_products: Array,
     uniform: Array,
     n_trials: int,
 ) -> Array:
@@ -176,8 +185,8 @@ def choose(
     [m], and are accepted by ``uniform`` [m] numbers below 1. Of ``n_trials`` accepted that one does which lowers D²
     ``jury`` [n] most. Both D² are brought up to date.
 
-    ``between`` [m, m] are squared distances of the rows, ``norms`` [m] and ``jury_norms`` [n] squared norms, and
-    ``products`` [m, n] of the rows with the jury, as bits of bf16.
+    ``vectors`` [m, D] have squared ``norms`` [m] and ``products`` [m, m], as bits of bf16; the jury's squared norms are
+    ``jury_norms`` [n], its products with the vectors ``jury_products`` [m, n].
     """
     then, chosen, n_chosen = now.copy(), np.empty(len(rows), np.int64), 0
     trials, n_waiting = np.empty(n_trials, np.int64), 0
@@ -188,14 +197,17 @@ def choose(
         if n_waiting == n_trials or (row == len(rows) - 1 and n_chosen == 0):
             best, least = 0, np.inf
             for trial in trials[:n_waiting]:
-                rated = _lowered(jury, norms[trial], jury_norms, products[trial])
+                rated = _lowered(jury, norms[trial], jury_norms, jury_products[trial])
                 if rated < least:
                     best, least = trial, rated
-            for other in range(len(rows)):
-                now[other] = 0 if rows[other] == rows[best] else min(now[other], between[best, other])
+            for other in range(row + 1, len(rows)):
+                if rows[other] == rows[best]:
+                    now[other] = 0
+                else:
+                    now[other] = min(now[other], _squared_of(best, other, vectors, norms, products))
             for judge in range(len(jury)):
-                now_nearer = norms[best] + jury_norms[judge] - np.float32(2) * _of_bits(products[best, judge])
-                jury[judge] = min(jury[judge], now_nearer)
+                nearer = norms[best] + jury_norms[judge] - np.float32(2) * _of_bits(jury_products[best, judge])
+                jury[judge] = min(jury[judge], nearer)
             chosen[n_chosen] = best
             n_chosen, n_waiting = n_chosen + 1, 0
     return chosen[:n_chosen]

@@ -28,7 +28,7 @@ from raydino.curation.side_by_side import side_by_side
 from raydino.errors import UserError
 
 _TRIALS = 4  # rows accepted for one seed
-_SEEDS = (512, 1024)  # of a round where none is refused, at least and at most; between, as many as there are already
+_SEEDS = (512, 1024)  # of a round where none is refused, with fewer and with more seeds than the second of these
 _JURY = 8192  # vectors of the jury, at most
 
 
@@ -58,7 +58,7 @@ def plus_plus(vectors: Vectors, n_seeds: int, *, rng: np.random.Generator, share
     n_chosen = 1
     while n_chosen < n_seeds:
         then = share.whole(squared)
-        rows = _draw(then, _TRIALS * int(np.clip(n_chosen, *_SEEDS)), rng)
+        rows = _draw(then, _TRIALS * _SEEDS[n_chosen >= _SEEDS[1]], rng)
         if len(rows) == 0:
             raise UserError(
                 f"{n_seeds} clusters were asked for, and there are {n_chosen} distinct vectors",
@@ -102,8 +102,9 @@ def _choose(rows: I64, then: F32, drawn: Tensor, jury: F32, judges: Tensor, unif
 
     ``drawn`` [m, D] are these vectors, ``judges`` [n, D] a sample of all vectors, with D² ``jury`` [n].
     """
-    norms, dtype = drawn.square().sum(1), product_type(drawn.device)
-    between = (norms[:, None] + norms).addmm_(drawn, drawn.T, alpha=-2)  # squared distances; about 0 where equal
-    products = (drawn.to(dtype) @ judges.to(dtype).T).bfloat16().view(torch.uint16)
-    arrays = (t.cpu().numpy() for t in (between, norms, judges.square().sum(1), products))
+    dtype = product_type(drawn.device)
+    rounded, others = drawn.to(dtype), judges.to(dtype)
+    among, with_jury = ((rounded @ right.T).bfloat16().view(torch.uint16) for right in (rounded, others))
+    norms, jury_norms = (vectors.square().sum(1) for vectors in (drawn, judges))
+    arrays = (t.cpu().numpy() for t in (drawn, norms, among, jury_norms, with_jury))
     return loops.choose(rows, then.copy(), jury.copy(), *arrays, uniform, _TRIALS)
