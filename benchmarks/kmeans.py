@@ -6,7 +6,7 @@ reached at any moment of this run is told too; a shared host may give that for m
 twelve products (a seeding's worth, ten iterations, the final assignment is the last of these) and everything else.
 faiss runs with random initialisation and with its k-means++, scikit-learn with its k-means++, both with ten iterations
 and without an early end. Inertia is that of everybody's final centroids, computed alike (exact, float64). Ours, faiss
-and the products take turns, the products before and after ours; figures are medians over rounds; scikit-learn runs
+and the products take turns, the products before everybody; figures are medians over rounds; scikit-learn runs
 once. Where others use the machine its speed changes within seconds: take ten rounds and more, without faiss.
 
 Data: ``mixture`` draws from 5,000 Gaussians around random points of the unit sphere, with Zipf's weights 1/rank and a
@@ -159,11 +159,8 @@ def compare(bench: Bench, vectors: np.ndarray) -> dict[str, Any]:
     for _ in range(options.rounds):
         for name, contestant in contestants.items():
             bench.products(options.k)
-            if name == "raydino":
-                bare.append(bare_products(vectors, options.k, options.iterations, bench.dtype, bench.clock))
+            bare.append(bare_products(vectors, options.k, options.iterations, bench.dtype, bench.clock))
             spent, centroids = bench.seconds(lambda c=contestant: c(vectors, options.k, options.iterations))
-            if name == "raydino":
-                bare.append(bare_products(vectors, options.k, options.iterations, bench.dtype, bench.clock))
             taken[name].append(spent)
             inertia[name] = float(nearest(vectors, centroids)[1].sum(dtype=np.float64))
     if not options.no_sklearn:

@@ -1,8 +1,7 @@
 """Instructions of a CPU's matrix unit (Intel AMX) and of its registers of numbers, for loops that numba compiles.
 
 A tile is 16 rows of 64 bytes: 16 x 32 numbers in bf16, or 16 x 16 sums in float32 of products of two such tiles. There
-are eight, of which ``multiply_add`` uses six: four with sums, and one for each factor. With all eight in use it takes
-half as long again where another program runs on the same core, and as long where none does.
+are eight, of which ``multiply_add`` uses six: four with sums, and one for each factor.
 """
 
 from __future__ import annotations
@@ -161,8 +160,11 @@ def which_reach(_: Any, numbers: Any, least: Any) -> Any:
     """Bit k of the result: whether number k of the 32 float32 at the address ``numbers`` is ``least`` or more."""
 
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        given = builder.load(builder.inttoptr(arguments[0], _FLOATS.as_pointer()), align=_ROW_BYTES)
-        return builder.bitcast(builder.fcmp_ordered(">=", given, _everywhere(builder, arguments[1], _FLOATS)), _INT)
+        address, limit = arguments
+        undefined, at_0 = ir.Constant(_FLOATS, ir.Undefined), ir.Constant(ir.VectorType(_INT, SIDE), [0] * SIDE)
+        limits = builder.shuffle_vector(builder.insert_element(undefined, limit, _INT(0)), undefined, at_0)
+        given = builder.load(builder.inttoptr(address, _FLOATS.as_pointer()), align=_ROW_BYTES)
+        return builder.bitcast(builder.fcmp_ordered(">=", given, limits), _INT)
 
     return types.uint32(types.uintp, types.float32), generate
 
@@ -175,31 +177,3 @@ def lowest_bit(_: Any, bits: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint32(types.uint32), generate
-
-
-@intrinsic
-def write_bf16(_: Any, numbers: Any, origin: Any, bits: Any) -> Any:
-    """Write 32 ``numbers`` less those of ``origin``, float32, as bf16 to ``bits``; all three are addresses."""
-
-    def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        def load(address: Any) -> Any:
-            return builder.load(builder.inttoptr(address, _FLOATS.as_pointer()), align=4)
-
-        def all_of(number: int) -> Any:
-            return ir.Constant(wide, [number] * SIDE)
-
-        wide, narrow = ir.VectorType(_INT, SIDE), ir.VectorType(ir.IntType(16), SIDE)
-        centred = builder.bitcast(builder.fsub(load(arguments[0]), load(arguments[1])), wide)
-        odd = builder.and_(builder.lshr(centred, all_of(16)), all_of(1))  # of two that are as near the even one
-        rounded = builder.lshr(builder.add(builder.add(centred, all_of(0x7FFF)), odd), all_of(16))
-        to = builder.inttoptr(arguments[2], narrow.as_pointer())
-        builder.store(builder.trunc(rounded, narrow), to, align=_ROW_BYTES)
-        return context.get_dummy_value()
-
-    return types.void(types.uintp, types.uintp, types.uintp), generate
-
-
-def _everywhere(builder: Any, number: Any, vector: Any) -> Any:
-    undefined = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(undefined, number, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT, vector.count), [0] * vector.count))

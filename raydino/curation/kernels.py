@@ -105,6 +105,7 @@ def _contest(
     squared: Tensor,
     rounding: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """``contest`` by PyTorch's operations."""
     rated, known = pair_distances(vectors, rows, centroids, rivals), squared.index_select(0, rows)
     near = rated < known if own is None else rated <= (1 + rounding) * known
     rows, rivals = rows[near], rivals[near]

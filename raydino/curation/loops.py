@@ -24,7 +24,7 @@ def compiled(**options: Any) -> Any:
 
 
 @compiled()
-def _bits_of_bf16(number: Any) -> Any:
+def bits_of_bf16(number: Any) -> Any:
     """The bits, uint16, of the bf16 nearest to a finite float32, of two the even one."""
     bits = np.float32(number).view(np.uint32)
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
@@ -38,7 +38,7 @@ def _of_bits(bits: Any) -> Any:
 
 @compiled()
 def _bf16(number: Any) -> Any:
-    return _of_bits(_bits_of_bf16(number))
+    return _of_bits(bits_of_bf16(number))
 
 
 @compiled(fastmath={"reassoc", "contract"})
@@ -60,10 +60,10 @@ def write_bf16(bits: Array, vectors: Array, origin: Array, numbers: Array, place
     ``place`` on three parts that add up to ``numbers`` [n]: finite float32 to uint16, the bits of bf16."""
     for row in range(vectors.shape[0]):
         for column in range(vectors.shape[1]):
-            bits[row, column] = _bits_of_bf16(vectors[row, column] - origin[column])
+            bits[row, column] = bits_of_bf16(vectors[row, column] - origin[column])
         rest = numbers[row]
         for column in range(place, place + 3):
-            bits[row, column] = _bits_of_bf16(rest)
+            bits[row, column] = bits_of_bf16(rest)
             rest -= _bf16(rest)
 
 

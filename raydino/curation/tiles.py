@@ -26,9 +26,8 @@ from raydino.curation.amx import (
     start_at,
     store_sums,
     which_reach,
-    write_bf16,
 )
-from raydino.curation.loops import compiled
+from raydino.curation.loops import bits_of_bf16, compiled
 
 Array = npt.NDArray[Any]
 
@@ -41,15 +40,13 @@ class Tiles:
 
     def __init__(self, centroids: Tensor, origin: Tensor, half_square: Tensor) -> None:
         (n, dim), n_blocks, steps = centroids.shape, -(-len(centroids) // SIDE), -(-centroids.shape[1] // DEPTH)
-        self._origin = origin.new_zeros(steps * DEPTH)
-        self._origin[:dim] = origin
+        self._origin = origin
         padded = torch.zeros((n_blocks * SIDE, steps * DEPTH), dtype=torch.bfloat16)
         torch.sub(centroids, origin, out=padded[:n, :dim])
         pairs = padded.view(n_blocks, 2, 16, steps, DEPTH // 2, 2).permute(0, 3, 1, 4, 2, 5)
         self._right = pairs.contiguous().view(torch.uint16).view(n_blocks, steps, -1)
         self._bias = torch.full((n_blocks * SIDE,), -torch.inf)
         self._bias[:n] = -half_square
-        self._dim = dim
 
     def contenders(
         self, vectors: Tensor, level: Tensor, slack: Tensor, margin: Tensor, own: Tensor | None
@@ -67,19 +64,12 @@ class Tiles:
         return nobody.index_put_((rows,), columns)
 
     def _meet(self, vectors: Tensor, *limits: Tensor) -> tuple[Tensor, Tensor]:
-        n_panels = max(1, _PANEL_NUMBERS // self._origin.numel() // SIDE)
-        panels = torch.zeros((n_panels, *self._right.shape[1:]), dtype=torch.uint16)
-        scores = torch.empty((SIDE, SIDE))
-        ready = self._padded(vectors)
-        operands = (ready, self._origin, self._right, self._bias, *limits, panels, scores)
+        n_panels, steps = max(1, _PANEL_NUMBERS // self._right[0].numel()), self._right.shape[1]
+        panels = torch.zeros((n_panels, steps, SIDE, DEPTH), dtype=torch.uint16)
+        scores = torch.empty((SIDE, SIDE))  # as panels on whole lines of the cache, which tiles ask for
+        operands = (vectors, self._origin, self._right, self._bias, *limits, panels, scores)
         rows, columns = _contenders(*(t.numpy() for t in operands), configuration())
         return torch.from_numpy(rows), torch.from_numpy(columns)
-
-    def _padded(self, vectors: Tensor) -> Tensor:
-        """``vectors`` with as many numbers as tiles take."""
-        if self._dim == len(self._origin):
-            return vectors.contiguous()
-        return torch.nn.functional.pad(vectors, (0, len(self._origin) - self._dim))
 
 
 @compiled()
@@ -123,13 +113,12 @@ def _contenders(
 
 @compiled()
 def _write_panels(panels: Array, vectors: Array, origin: Array) -> None:
-    """``vectors`` less ``origin`` as tiles, 32 vectors a panel."""
-    n, steps = vectors.shape[0], panels.shape[1]
-    for row in range(n):
-        to = panels.ctypes.data + (row // SIDE * steps * SIDE + row % SIDE) * 2 * DEPTH
-        for step in range(steps):
-            place = (row * steps + step) * DEPTH * 4
-            write_bf16(vectors.ctypes.data + place, origin.ctypes.data + step * DEPTH * 4, to + step * _STEP_BYTES)
+    """``vectors`` less ``origin`` as tiles, 32 vectors a panel; what a tile takes beyond D stays 0."""
+    for row in range(len(vectors)):
+        for step in range(panels.shape[1]):
+            first = step * DEPTH
+            for k in range(min(DEPTH, len(origin) - first)):
+                panels[row // SIDE, step, row % SIDE, k] = bits_of_bf16(vectors[row, first + k] - origin[first + k])
 
 
 @compiled()
@@ -146,37 +135,45 @@ def _log(
 ) -> tuple[Array, Array, Array, int]:
     """Rows, columns and scores of those that were contenders when they came; how many. What a later one had to reach is
     in ``least``."""
-    n, steps, used = len(least), panels.shape[1], 0
+    n, used = len(least), 0
     row, column = np.empty(4 * n + SIDE * SIDE, np.int64), np.empty(4 * n + SIDE * SIDE, np.int64)
     score = np.empty(4 * n + SIDE * SIDE, np.float32)
     for block in range(len(right)):
-        for panel in range((n + SIDE - 1) // SIDE):
-            start_at(bias.ctypes.data + block * SIDE * 4)
-            for step in range(steps):
-                multiply_add(
-                    panels.ctypes.data + (panel * steps + step) * _STEP_BYTES,
-                    right.ctypes.data + (block * steps + step) * _STEP_BYTES,
-                )
-            store_sums(scores.ctypes.data)
-            if used + SIDE * SIDE > len(row):
+        for first in range(0, n, SIDE):
+            _score(panels, right, bias, scores, first // SIDE, block)
+            if used + SIDE * SIDE > len(row):  # once a panel: where contenders are found, it slows what finds none
                 row, column = np.concatenate((row, row)), np.concatenate((column, column))
                 score = np.concatenate((score, score))
-            for place in range(panel * SIDE, min(n, (panel + 1) * SIDE)):
-                line = place - panel * SIDE
+            for place in range(first, min(n, first + SIDE)):
+                line = place - first
                 bits = which_reach(scores.ctypes.data + line * SIDE * 4, least[place])
                 while bits:
                     lane = lowest_bit(bits)
                     bits &= bits - np.uint32(1)
-                    new = scores[line, lane]
-                    if new >= least[place] and block * SIDE + lane != own[place]:
-                        if new >= floor[place]:
-                            row[used], column[used], score[used] = place, block * SIDE + lane, new
-                            used += 1
-                        top[place] = max(top[place], new)
-                        least[place] = max(least[place], min(new, max(floor[place], new - margin[place])))
+                    new, centroid = scores[line, lane], block * SIDE + lane
+                    if new < least[place] or centroid == own[place]:
+                        continue
+                    if new >= floor[place]:
+                        row[used], column[used], score[used] = place, centroid, new
+                        used += 1
+                    top[place] = max(top[place], new)
+                    least[place] = max(least[place], min(new, max(floor[place], new - margin[place])))
     for place in range(n):
         least[place] = max(least[place], floor[place])
     return row, column, score, used
+
+
+@compiled()
+def _score(panels: Array, right: Array, bias: Array, scores: Array, panel: int, block: int) -> None:
+    """Write to ``scores`` [32, 32] the products of a panel's vectors with a block's centroids, plus these' ``bias``."""
+    steps = panels.shape[1]
+    start_at(bias.ctypes.data + block * SIDE * 4)
+    for step in range(steps):
+        multiply_add(
+            panels.ctypes.data + (panel * steps + step) * _STEP_BYTES,
+            right.ctypes.data + (block * steps + step) * _STEP_BYTES,
+        )
+    store_sums(scores.ctypes.data)
 
 
 @compiled()

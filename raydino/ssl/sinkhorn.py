@@ -14,8 +14,8 @@ from torch import Tensor
 from raydino.ssl.wide import wide, without_autocast
 from raydino.train.distributed import all_max, all_sum
 
-# MKL sets its exponential up in the first call. Where two threads made it at once, one of them sometimes computed to
-# 1.5e-4 instead of 5e-7, and a run took another course; so one thread makes it here.
+# MKL sets its exponential up in the first call. Where two threads made it at once, one of them sometimes computed it to
+# half the digits, and the run took another course; so one thread makes the first call here.
 torch.zeros(1).exp_()
 
 
