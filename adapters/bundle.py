@@ -60,6 +60,8 @@ def load_adapter(path: str | Path, spec: EncoderSpec) -> Adapter:
         load_model(adapter, path / "weights.safetensors")
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"its weights do not fit its config ({reason})", where=path) from None
+        raise UserError(
+            f"its weights do not fit its config ({reason})", where=path, remedy="fit the adapter again"
+        ) from None
     adapter.thresholds, adapter.calibration = dict(card.thresholds), dict(card.calibration)
     return adapter.eval()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -22,15 +21,14 @@ from adapters.batches import FilmFeatures
 SPAN_BYTES = 2 * 2**30  # of products that are kept; where they would be more, heads are fitted on features
 _TILE_BYTES = 2**28  # of features at a time
 
-# of features [B, …]: for each readout its columns, in parts that are read together with all parts before them
-Parts = Callable[[Any], list[list[Tensor]]]
+Parts = Callable[[Any], list[Tensor]]  # of features [B, …]: P parts [B, columns]
 
 
 class Spanned(NamedTuple):
     """B films: their positions in the split, and in each of G spaces their products with the N training films."""
 
     films: Tensor  # [B]
-    products: Tensor  # [G, B, N]
+    products: Tensor  # [B, G, N]
 
 
 class SpannedFilms(FilmFeatures):
@@ -38,11 +36,11 @@ class SpannedFilms(FilmFeatures):
 
     def __init__(self, sample_ids: Sequence[str], products: Tensor) -> None:
         self.sample_ids = list(sample_ids)
-        self._products = products  # [G, films of the split, N]
+        self._products = products  # [films of the split, G, N]: all of a film in one piece, as films are read
 
     def read(self, films: Tensor) -> Any:
         """The films at these positions of ``sample_ids``."""
-        return Spanned(films, self._products.index_select(1, films.to(self._products.device)))
+        return Spanned(films, self._products.index_select(0, films.to(self._products.device)))
 
 
 class InSpan(torch.autograd.Function):
@@ -53,9 +51,9 @@ class InSpan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, films: Tensor, products: Tensor, coefficients: Tensor) -> Tensor:
-        """[B], [G, B, N] and [G, N, C] → [G, B, C]."""
+        """[B], [B, G, N] and [G, N, C] → [G, B, C]."""
         ctx.films, ctx.n_films = films.to(products.device), coefficients.shape[1]
-        return torch.bmm(products, coefficients)
+        return torch.bmm(products.transpose(0, 1), coefficients)
 
     @staticmethod
     def backward(ctx: Any, slopes: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[override]
@@ -63,38 +61,34 @@ class InSpan(torch.autograd.Function):
         return None, None, slopes.new_zeros(n_spaces, ctx.n_films, n_out).index_add_(1, ctx.films, slopes)
 
 
-def products(films: FilmFeatures, others: FilmFeatures, parts: Parts) -> tuple[Tensor, Tensor]:
-    """[G, N, N] of N ``films`` with themselves and [G, M, N] of M ``others`` with them, over the number of columns.
+def products(films: FilmFeatures, others: FilmFeatures, parts: Parts, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """[N, G, N] of N ``films`` with themselves and [M, G, N] of M ``others`` with them, in each of G spaces.
 
-    A space is a readout and depth of ``parts``. Features are read a tile of films at a time, so they take no more
-    memory however many films there are.
+    Products in a space are a sum over parts: ``shares`` [G, P] of their products. So what spaces have in common is
+    multiplied once. Features are read a tile of films at a time, so they take no more memory however many films there
+    are.
     """
     one = parts(films.read(torch.arange(1)))
-    widths = [width for readout in one for width in accumulate(part.shape[1] for part in readout)]
-    scale = one[0][0].new_tensor(widths).reciprocal_()[:, None, None]
-    size = one[0][0].element_size() * sum(part.shape[1] for readout in one for part in readout)
-    tile = max(1, _TILE_BYTES // size)
-    among, across = (scale.new_empty(len(widths), len(rows), len(films)) for rows in (films, others))
+    tile = max(1, _TILE_BYTES // sum(part.nbytes for part in one))
+    among, across = (shares.new_empty(len(rows), len(shares), len(films)) for rows in (films, others))
     places = [slice(start, start + tile) for start in range(0, len(films), tile)]
     for number, there in enumerate(places):
         theirs = parts(films.read(torch.arange(len(films))[there]))
-        among[:, there, there] = scale * _depths(theirs, theirs)
+        among[there, :, there] = _shared(theirs, theirs, shares).transpose(0, 1)
         for here in places[number + 1 :]:
-            found = scale * _depths(parts(films.read(torch.arange(len(films))[here])), theirs)
-            among[:, here, there], among[:, there, here] = found, found.mT
+            found = _shared(parts(films.read(torch.arange(len(films))[here])), theirs, shares)
+            among[here, :, there], among[there, :, here] = found.transpose(0, 1), found.permute(2, 0, 1)
         for here in torch.arange(len(others)).split(tile):
-            across[:, here, there] = scale * _depths(parts(others.read(here)), theirs)
+            across[here, :, there] = _shared(parts(others.read(here)), theirs, shares).transpose(0, 1)
     return among, across
 
 
-def _depths(mine: list[list[Tensor]], theirs: list[list[Tensor]]) -> Tensor:
-    """[G, films, films]: of each readout the products of its first part, of its first two, …"""
-    pairs = (zip(*readouts, strict=True) for readouts in zip(mine, theirs, strict=True))
-    return torch.stack([product for pair in pairs for product in accumulate(a @ b.T for a, b in pair)])
+def _shared(mine: list[Tensor], theirs: list[Tensor], shares: Tensor) -> Tensor:
+    """[G, films, films]."""
+    return torch.tensordot(shares, torch.stack([a @ b.T for a, b in zip(mine, theirs, strict=True)]), dims=1)
 
 
 def spanned_weights(films: FilmFeatures, columns: Callable[[Any], Tensor], coefficients: Tensor) -> Tensor:
-    """[F, C] weights Xᵀ A / √F of ``coefficients`` A [N, C], so that x W / √F are a film's logits."""
+    """[F, C] weights Xᵀ A of ``coefficients`` A [N, C], so that x W are a film's logits; X [N, F] are ``columns``."""
     parts = (columns(output).T @ coefficients[batch.to(coefficients.device)] for batch, output in films.batches())
-    weights = reduce(torch.add, parts)
-    return weights / len(weights) ** 0.5
+    return reduce(torch.add, parts)

@@ -20,17 +20,23 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(width))
 
     def observe(self, batches: Iterable[Tensor]) -> None:
-        """Take mean and standard deviation over all rows of ``batches`` ([…, width] each), in one pass."""
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for batch in batches:
-            rows = batch.reshape(-1, batch.shape[-1]).double()
-            count += len(rows)
-            total = total.to(rows) + rows.sum(0)
-            squares = squares.to(rows) + rows.square().sum(0)
-        mean = total / count
-        std = (squares / count - mean.square()).clamp(min=0).sqrt()
+        """Take mean and standard deviation over all rows of ``batches`` ([…, width] each)."""
+        mean, variance = mean_and_variance(batches)
+        std = variance.sqrt()
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 1e-6, std, torch.inf))
 
     def forward(self, features: Tensor) -> Tensor:
         return (features - self.mean).div_(self.std)
+
+
+def mean_and_variance(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """[F] and [F], float64, over all rows of ``batches`` ([…, F] each), in one pass."""
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for batch in batches:
+        rows = batch.reshape(-1, batch.shape[-1]).double()
+        count += len(rows)
+        total = total.to(rows) + rows.sum(0)
+        squares = squares.to(rows) + rows.square().sum(0)
+    mean = total / count
+    return mean, (squares / count - mean.square()).clamp(min=0)

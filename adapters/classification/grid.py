@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from adapters.base import AdapterConfig
 from adapters.batches import FilmFeatures, Split
 from adapters.classification.base import ClassificationAdapter, ClassificationConfig, ClassificationRecipe
-from adapters.readouts import readouts
+from adapters.nested import Nested
 from adapters.span import SPAN_BYTES, InSpan, Spanned, SpannedFilms, products, spanned_weights
-from adapters.standardise import Standardise
+from adapters.standardise import mean_and_variance
 from raydino.encoder import EncoderOutput, EncoderSpec
-from raydino.readout import Readout, readout_width
+from raydino.readout import Readout
 
 MOMENTUM = 0.9
+CONSTANT = 1e-12  # variance of a feature below which it is rounding
 
 
 class GridRecipe(ClassificationRecipe):
@@ -55,38 +56,80 @@ class GridConfig(ClassificationConfig):
 class GridClassifier(ClassificationAdapter):
     """H = readouts × last blocks × R rates, in that order; heads of one readout and depth are one matrix product.
 
-    Features x are standardised and divided by √F, so that a film's length, which bounds the rates that converge, is
-    about 1 whatever the readout. A head of rate factor f has logits prior + √f · (x W + b) for W and b learnt at the
-    common rate: slope and step bring √f each, so √f · W learns at f times that rate (weight decay stays the common
-    one's).
+    A readout and depth is a space. Its features x are centred and divided by their root mean square length over the
+    training films, so that much the same rates converge in all; CLS and patch mean count alike. A head of rate factor f
+    has logits prior + √f · (x W + b) for W and b learnt at the common rate: slope and step bring √f each, so √f · W
+    learns at f times that rate (weight decay stays the common one's).
+
+    Spaces have parts in common: rows of ``Nested``, of blocks that the same depths have.
     """
 
     config_model: ClassVar[type[AdapterConfig]] = GridConfig
     config: GridConfig
+    mean: Tensor  # [T, blocks, D]
+    shares: Tensor  # [G, P]: how much the product of two films in a part counts in a space; 0 where the space lacks it
     prior: Tensor
     factor: Tensor
 
     def __init__(self, config: GridConfig, spec: EncoderSpec, labels: Sequence[str]) -> None:
         super().__init__(config, spec, labels)
-        recipe = config.recipe
-        n_out = len(recipe.learning_rate_factors) * len(labels)
-        self.standardise = Standardise(sum(self._widths()))  # of all readouts side by side
-        widths = [readout_width(kind, last * spec.embed_dim) for kind in recipe.readouts for last in recipe.last_blocks]
-        self.weights = nn.ParameterList(nn.Parameter(torch.zeros(width, n_out)) for width in widths)  # [F, R · L]
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(n_out)) for _ in widths)  # [R · L]
+        self._lay_out()
+        n_spaces, n_out = len(self._spaces), len(config.recipe.learning_rate_factors) * len(labels)
+        self.register_buffer("mean", torch.zeros(self._nested.n_rows, len(config.recipe.blocks), spec.embed_dim))
+        self.register_buffer("shares", torch.zeros(n_spaces, len(self._parts)))
         self.register_buffer("prior", torch.zeros(len(labels)))
-        self.register_buffer("factor", torch.tensor(recipe.learning_rate_factors)[:, None].sqrt(), persistent=False)
+        factors = torch.tensor(config.recipe.learning_rate_factors)
+        self.register_buffer("factor", factors[:, None].sqrt(), persistent=False)
+        widths = [self.mean[part].numel() for part in self._parts]
+        sizes = [(width, len(users) * n_out) for width, users in zip(widths, self._users, strict=True)]
+        self.weights = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)  # [columns, users · R · L]
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(n_out)) for _ in range(n_spaces))  # [R · L]
         self._span: FilmFeatures | None = None  # where ``weights`` holds coefficients [G, N, R · L]: of these films
 
+    def _lay_out(self) -> None:
+        """P parts; of G spaces the parts that each has; of each part the spaces that have it."""
+        recipe = self.config.recipe
+        n_blocks = len(recipe.blocks)
+        self._nested = Nested(recipe.readouts)
+        depths = [slice(n_blocks - last, n_blocks - before) for before, last in pairwise((0, *recipe.last_blocks))]
+        self._parts = [(rows, blocks) for rows in self._nested.parts for blocks in depths]
+        self._spaces = [
+            [part for rows in self._nested.rows(kind) for part in self._parts_of(rows, last)]
+            for kind in recipe.readouts
+            for last in recipe.last_blocks
+        ]
+        self._users = [
+            [space for space, parts in enumerate(self._spaces) if part in parts] for part in range(len(self._parts))
+        ]
+
+    def _parts_of(self, rows: slice, last: int) -> list[int]:
+        """The parts within these rows and the last blocks."""
+        first = len(self.config.recipe.blocks) - last
+        return [
+            place
+            for place, (mine, blocks) in enumerate(self._parts)
+            if rows.start <= mine.start and mine.stop <= rows.stop and first <= blocks.start
+        ]
+
     def observe(self, films: FilmFeatures, targets: Tensor) -> None:
-        """Standardise each readout; every head starts at the log-odds of its label."""
+        """Centre and length of each space; every head starts at the log-odds of its label."""
         super().observe(films, targets)
         self.prior.copy_(self.prevalence.logit())
-        self.standardise.observe(self.condense(output) for _, output in films.batches())
+        mean, variance = mean_and_variance(self.condense(output) for _, output in films.batches())
+        self.mean.copy_(mean.view_as(self.mean))
+        variance = torch.where(variance > CONSTANT, variance, 0).view_as(self.mean)
+        squares = torch.stack([variance[part].sum() for part in self._parts])  # of lengths, in the mean over films
+        recipe = self.config.recipe
+        spaces = [(kind, last) for kind in recipe.readouts for last in recipe.last_blocks]
+        for shares, (kind, last) in zip(self.shares, spaces, strict=True):
+            vectors = [self._parts_of(rows, last) for rows in self._nested.rows(kind)]  # CLS, a grid, or both
+            for parts in vectors:
+                length = float(squares[parts].sum())
+                shares[parts] = 1 / (length * len(vectors)) if length else 0.0
 
     def condense(self, output: EncoderOutput | Tensor) -> Tensor:
-        """All readouts side by side."""
-        return output if isinstance(output, Tensor) else torch.cat(readouts(output, self.config.recipe.readouts), dim=1)
+        """[B, T · blocks · D]: all readouts, and once what they have in common."""
+        return output if isinstance(output, Tensor) else self._nested.read(output).flatten(1)
 
     def optimiser(self, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
         """DINOv2's."""
@@ -95,11 +138,11 @@ class GridClassifier(ClassificationAdapter):
     def learn(self, train: Split, val: Split, generator: torch.Generator) -> dict[str, Any]:
         """Descent in products of films where they fit in memory, else in features."""
         n_films, one = len(train.films), self.weights[0]
-        if one.element_size() * len(self.weights) * n_films * (n_films + len(val.films)) > SPAN_BYTES:
+        if one.element_size() * len(self._spaces) * n_films * (n_films + len(val.films)) > SPAN_BYTES:
             return super().learn(train, val, generator)
         self._span = train.films
-        self.weights = nn.ParameterList([nn.Parameter(one.new_zeros(len(self.weights), n_films, one.shape[1]))])
-        among, across = products(train.films, val.films, self._depths)
+        self.weights = nn.ParameterList([nn.Parameter(one.new_zeros(len(self._spaces), n_films, len(self.biases[0])))])
+        among, across = products(train.films, val.films, self._centred, self.shares)
         return super().learn(
             replace(train, films=SpannedFilms(train.films.sample_ids, among)),
             replace(val, films=SpannedFilms(val.films.sample_ids, across)),
@@ -108,61 +151,68 @@ class GridClassifier(ClassificationAdapter):
 
     def logits_BHL(self, output: EncoderOutput | Tensor | Spanned) -> Tensor:
         if isinstance(output, Spanned):
-            heads = InSpan.apply(*output, self.weights[0])
+            heads = InSpan.apply(*output, self.weights[0]).transpose(0, 1)
         else:
-            readouts, depths = self._readouts(output), self.config.recipe.last_blocks
-            features = (self.of_blocks(one, -last) for one in readouts for last in depths)
-            heads = [x @ weight / x.shape[1] ** 0.5 for x, weight in zip(features, self.weights, strict=True)]
-        logits = torch.stack([head + bias for head, bias in zip(heads, self.biases, strict=True)], dim=1)
+            heads = self._heads(self._centred(output))
+        logits = heads + torch.stack(list(self.biases))
         return self.prior + logits.unflatten(2, (len(self.factor), -1)).mul(self.factor).flatten(1, 2)
 
     def keep(self, head: int) -> None:
         recipe, n_labels = self.config.recipe, len(self.labels)
-        n_depths, n_rates = len(recipe.last_blocks), len(recipe.learning_rate_factors)
-        group, rate = divmod(head, n_rates)
-        place, depth = divmod(group, n_depths)
-        last, mine = recipe.last_blocks[depth], slice(rate * n_labels, (rate + 1) * n_labels)
-
-        def columns(output: EncoderOutput | Tensor) -> Tensor:
-            return self.of_blocks(self.condense(output).split(self._widths(), dim=1)[place], -last)
-
-        kept = Standardise(readout_width(recipe.readouts[place], last * self.spec.embed_dim))
-        kept = kept.to(self.standardise.mean)  # its device and precision
-        for name in ("mean", "std"):
-            getattr(kept, name).copy_(columns(getattr(self.standardise, name)[None])[0])
+        space, rate = divmod(head, len(recipe.learning_rate_factors))
+        place, depth = divmod(space, len(recipe.last_blocks))
+        kind, last = recipe.readouts[place], recipe.last_blocks[depth]
+        mine = slice(rate * n_labels, (rate + 1) * n_labels)
         if self._span is None:
-            weight = self.weights[group].detach()[:, mine]
+            weights = [self._weight(part, space)[:, mine] for part in self._spaces[space]]
         else:
-            coefficients = self.weights[0].detach()[group, :, mine]
-            weight = spanned_weights(self._span, lambda output: kept(columns(output)), coefficients)
+            coefficients = self.weights[0].detach()[space, :, mine]
+            weight = spanned_weights(self._span, lambda x: self._columns(self._centred(x), space), coefficients)
+            weights = list(weight.split([self.mean[self._parts[part]].numel() for part in self._spaces[space]]))
             self._span = None
-        self.standardise = kept
-        self.weights = nn.ParameterList([nn.Parameter(weight.clone())])
-        self.biases = nn.ParameterList([nn.Parameter(self.biases[group].detach()[mine].clone())])
+        self._keep_space(kind, last, space, weights)
+        self.biases = nn.ParameterList([nn.Parameter(self.biases[space].detach()[mine].clone())])
         self.factor = self.factor[rate : rate + 1]
         self.keep_setting(
-            readouts=(recipe.readouts[place],),
+            readouts=(kind,),
             last_blocks=(last,),
             learning_rate_factors=(recipe.learning_rate_factors[rate],),
             blocks=recipe.blocks[-last:],
         )
+        self._lay_out()
 
-    def of_blocks(self, features: Tensor, first: int, after: int | None = None) -> Tensor:
-        """From a readout of all blocks [B, …] that of some: what ``readout`` gives of their tokens."""
-        # CLS and patch mean stand one after the other, each block by block; a grid is block by block as a whole
-        n_parts = 2 if features.shape[1] == 2 * self.width else 1
-        return features.unflatten(1, (n_parts, len(self.config.recipe.blocks), -1))[:, :, first:after].flatten(1)
+    def _keep_space(self, kind: Readout, last: int, space: int, weights: list[Tensor]) -> None:
+        """Tell centre, shares and the ``weights`` [columns, L] of its parts in the rows that the readout has alone."""
+        placed = self.mean.new_zeros(*self.mean.shape, weights[0].shape[1])
+        for part, weight in zip(self._spaces[space], weights, strict=True):
+            placed[self._parts[part]] = weight.view_as(placed[self._parts[part]])
+        means, shares, turned = [], [], []
+        for rows, turn in zip(self._nested.rows(kind), self._nested.turns(kind), strict=True):
+            length = turn[0].norm()
+            means.append(torch.tensordot(turn.to(placed), self.mean[rows, -last:], dims=1))
+            shares.append(self.shares[space, self._parts_of(rows, last)[0]] / length.to(placed).square())
+            turned.append(torch.tensordot((turn / length).to(placed), placed[rows, -last:], dims=1))
+        self.mean, self.shares = torch.cat(means), torch.stack(shares)[None]
+        self.weights = nn.ParameterList(nn.Parameter(weight.flatten(0, -2)) for weight in turned)
 
-    def _widths(self) -> list[int]:
-        return [readout_width(kind, self.width) for kind in self.config.recipe.readouts]
+    def _centred(self, output: EncoderOutput | Tensor) -> list[Tensor]:
+        """[B, columns] of each part."""
+        rows = self.condense(output).unflatten(1, self.mean.shape) - self.mean
+        return [rows[:, mine, blocks].flatten(1) for mine, blocks in self._parts]
 
-    def _readouts(self, output: EncoderOutput | Tensor) -> Sequence[Tensor]:
-        """Each readout of all blocks, standardised."""
-        return self.standardise(self.condense(output)).split(self._widths(), dim=1)
+    def _columns(self, parts: list[Tensor], space: int) -> Tensor:
+        """[B, F] features of a space."""
+        return torch.cat([parts[part] * self.shares[space, part].sqrt() for part in self._spaces[space]], dim=1)
 
-    def _depths(self, output: EncoderOutput | Tensor) -> list[list[Tensor]]:
-        """Of each readout the columns of its last blocks, and then of those that each further depth adds."""
-        depths = list(pairwise((0, *self.config.recipe.last_blocks)))
-        return [
-            [self.of_blocks(one, -last, -before or None) for before, last in depths] for one in self._readouts(output)
-        ]
+    def _heads(self, parts: list[Tensor]) -> Tensor:
+        """[B, G, R · L]: each part meets the weights of all its spaces at once."""
+        heads = self.shares.new_zeros(len(parts[0]), len(self._spaces), len(self.biases[0]))
+        for place, (part, weight, users) in enumerate(zip(parts, self.weights, self._users, strict=True)):
+            of_users = (part @ weight).unflatten(1, (len(users), -1)) * self.shares[users, place].sqrt()[:, None]
+            heads = heads.index_add(1, torch.tensor(users, device=heads.device), of_users)
+        return heads
+
+    def _weight(self, part: int, space: int) -> Tensor:
+        """[columns, R · L] of a part for one of its spaces."""
+        users = self._users[part]
+        return self.weights[part].detach().unflatten(1, (len(users), -1))[:, users.index(space)]

@@ -22,26 +22,32 @@ def films(n: int, seed: int) -> FilmFeatures:
     )
 
 
-def depths(output: Any) -> list[list[torch.Tensor]]:
-    """Two readouts: all seven columns at once; two of them, and then three more."""
-    return [[output.cls], [output.cls[:, :2], output.cls[:, 4:]]]
+SHARES = torch.tensor([[0.2, 0.2, 0.2], [0.5, 0.0, 0.0], [1.0, 0.0, 0.3]], dtype=torch.float64)
+
+
+def parts(output: Any) -> list[torch.Tensor]:
+    """Seven columns in three parts."""
+    return [output.cls[:, :2], output.cls[:, 2:4], output.cls[:, 4:]]
 
 
 @pytest.mark.parametrize("tile", [1, 2, 3, 100])
 def test_products_are_those_of_all_films_whatever_the_tiles(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapters.span, "_TILE_BYTES", tile * 8 * (7 + 2 + 3))
+    monkeypatch.setattr(adapters.span, "_TILE_BYTES", tile * 8 * F)
     train, val = films(N, 0), films(M, 1)
-    for rows, found in zip((train, val), products(train, val, depths), strict=True):
+    for rows, found in zip((train, val), products(train, val, parts, SHARES), strict=True):
         x, y = (one.read(torch.arange(len(one))).cls for one in (rows, train))
-        chosen = [0, 1, 4, 5, 6]
-        expected = [x @ y.T / 7, x[:, :2] @ y[:, :2].T / 2, x[:, chosen] @ y[:, chosen].T / 5]
-        torch.testing.assert_close(found, torch.stack(expected), rtol=1e-12, atol=1e-12)
+        expected = [
+            x @ y.T / 5,
+            x[:, :2] @ y[:, :2].T / 2,
+            x[:, :2] @ y[:, :2].T + 0.3 * x[:, 4:] @ y[:, 4:].T,
+        ]
+        torch.testing.assert_close(found, torch.stack(expected, dim=1), rtol=1e-12, atol=1e-12)
 
 
 def test_steps_of_coefficients_are_steps_of_weights_with_momentum_and_decay() -> None:
     train, val = films(N, 0), films(M, 1)
     x, new = (one.read(torch.arange(len(one))).cls / F**0.5 for one in (train, val))
-    found = products(train, val, lambda output: [[output.cls]])
+    found = products(train, val, lambda output: [output.cls], torch.full((1, 1), 1 / F, dtype=torch.float64))
     in_train, in_val = (SpannedFilms(one.sample_ids, its) for one, its in zip((train, val), found, strict=True))
     target = (torch.arange(N * 2).reshape(N, 2) % 3 == 0).double()
     weight = torch.zeros(F, 2, dtype=torch.float64, requires_grad=True)
@@ -56,7 +62,7 @@ def test_steps_of_coefficients_are_steps_of_weights_with_momentum_and_decay() ->
             optimiser.zero_grad()
             torch.nn.functional.binary_cross_entropy_with_logits(one, target[batch]).backward()
             optimiser.step()
-    torch.testing.assert_close(in_val.read(torch.arange(M)).products[0] @ coefficients, new @ weight)
-    told = spanned_weights(train, lambda output: output.cls, coefficients.detach())
+    torch.testing.assert_close(in_val.read(torch.arange(M)).products[:, 0] @ coefficients, new @ weight)
+    told = spanned_weights(train, lambda output: output.cls / F**0.5, coefficients.detach())
     torch.testing.assert_close(told, weight.detach())
     assert weight.abs().max() > 0.1
