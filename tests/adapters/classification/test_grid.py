@@ -113,6 +113,19 @@ def test_descent_in_products_of_films_takes_the_steps_of_descent_in_features(
     )
 
 
+def test_features_that_are_the_same_for_all_films_leave_every_film_at_the_prevalence(
+    config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
+) -> None:
+    same = EncoderOutput(*(tensor[:1].expand_as(tensor).contiguous() for tensor in both_blocks.output))
+    config = config_of("classification_grid", epochs=3)
+    features = Features(both_blocks.sample_ids, same, both_blocks.blocks)
+    adapter = fit(config, encoder, dataset, features).adapter
+    films = FilmFeatures(features, dataset.sample_ids("test"), blocks=adapter.config.recipe.blocks)
+    said = adapter.predict(films.read(torch.arange(9)))
+    assert said.logits.isfinite().all()
+    torch.testing.assert_close(said.logits, said.logits[:1].expand_as(said.logits))
+
+
 def test_a_head_that_diverges_loses_and_harms_no_other(
     config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
 ) -> None:
