@@ -14,7 +14,7 @@ from typing import Any
 from raydino.artifacts.header import Schema, read_header, write_json
 from raydino.errors import UserError
 
-ADAPTER = Schema("adapter", 1)
+ADAPTER = Schema("adapter", 2)  # 2: a token that lies in two cells of a grid counts in each by its area
 
 
 @dataclass(frozen=True)
