@@ -27,7 +27,7 @@ from raydino.encoder import EncoderOutput, EncoderSpec
 from raydino.readout import Readout
 
 MOMENTUM = 0.9
-CONSTANT = 1e-12  # variance of a feature below which it is rounding
+NOISE = 1e-12  # a feature of at most this variance differs by rounding
 
 
 class GridRecipe(ClassificationRecipe):
@@ -80,23 +80,22 @@ class GridClassifier(ClassificationAdapter):
         self.register_buffer("prior", torch.zeros(len(labels)))
         factors = torch.tensor(config.recipe.learning_rate_factors)
         self.register_buffer("factor", factors[:, None].sqrt(), persistent=False)
-        widths = [self.mean[part].numel() for part in self._parts]
-        sizes = [(width, len(users) * n_out) for width, users in zip(widths, self._users, strict=True)]
+        sizes = [(self._width(part), len(users) * n_out) for part, users in enumerate(self._users)]
         self.weights = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)  # [columns, users · R · L]
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(n_out)) for _ in range(n_spaces))  # [R · L]
         self._span: FilmFeatures | None = None  # where ``weights`` holds coefficients [G, N, R · L]: of these films
 
     def _lay_out(self) -> None:
-        """P parts; of G spaces the parts that each has; of each part the spaces that have it."""
+        """P parts; G spaces, and the parts that each has; of each part the spaces that have it."""
         recipe = self.config.recipe
         n_blocks = len(recipe.blocks)
         self._nested = Nested(recipe.readouts)
         depths = [slice(n_blocks - last, n_blocks - before) for before, last in pairwise((0, *recipe.last_blocks))]
         self._parts = [(rows, blocks) for rows in self._nested.parts for blocks in depths]
+        self._named = [(kind, last) for kind in recipe.readouts for last in recipe.last_blocks]
         self._spaces = [
             [part for rows in self._nested.rows(kind) for part in self._parts_of(rows, last)]
-            for kind in recipe.readouts
-            for last in recipe.last_blocks
+            for kind, last in self._named
         ]
         self._users = [
             [space for space, parts in enumerate(self._spaces) if part in parts] for part in range(len(self._parts))
@@ -117,11 +116,9 @@ class GridClassifier(ClassificationAdapter):
         self.prior.copy_(self.prevalence.logit())
         mean, variance = mean_and_variance(self.condense(output) for _, output in films.batches())
         self.mean.copy_(mean.view_as(self.mean))
-        variance = torch.where(variance > CONSTANT, variance, 0).view_as(self.mean)
+        variance = torch.where(variance > NOISE, variance, 0).view_as(self.mean)
         squares = torch.stack([variance[part].sum() for part in self._parts])  # of lengths, in the mean over films
-        recipe = self.config.recipe
-        spaces = [(kind, last) for kind in recipe.readouts for last in recipe.last_blocks]
-        for shares, (kind, last) in zip(self.shares, spaces, strict=True):
+        for shares, (kind, last) in zip(self.shares, self._named, strict=True):
             vectors = [self._parts_of(rows, last) for rows in self._nested.rows(kind)]  # CLS, a grid, or both
             for parts in vectors:
                 length = float(squares[parts].sum())
@@ -160,15 +157,14 @@ class GridClassifier(ClassificationAdapter):
     def keep(self, head: int) -> None:
         recipe, n_labels = self.config.recipe, len(self.labels)
         space, rate = divmod(head, len(recipe.learning_rate_factors))
-        place, depth = divmod(space, len(recipe.last_blocks))
-        kind, last = recipe.readouts[place], recipe.last_blocks[depth]
+        kind, last = self._named[space]
         mine = slice(rate * n_labels, (rate + 1) * n_labels)
         if self._span is None:
             weights = [self._weight(part, space)[:, mine] for part in self._spaces[space]]
         else:
             coefficients = self.weights[0].detach()[space, :, mine]
             weight = spanned_weights(self._span, lambda x: self._columns(self._centred(x), space), coefficients)
-            weights = list(weight.split([self.mean[self._parts[part]].numel() for part in self._spaces[space]]))
+            weights = list(weight.split([self._width(part) for part in self._spaces[space]]))
             self._span = None
         self._keep_space(kind, last, space, weights)
         self.biases = nn.ParameterList([nn.Parameter(self.biases[space].detach()[mine].clone())])
@@ -216,3 +212,7 @@ class GridClassifier(ClassificationAdapter):
         """[columns, R · L] of a part for one of its spaces."""
         users = self._users[part]
         return self.weights[part].detach().unflatten(1, (len(users), -1))[:, users.index(space)]
+
+    def _width(self, part: int) -> int:
+        """Columns of a part."""
+        return self.mean[self._parts[part]].numel()

@@ -113,14 +113,14 @@ def test_descent_in_products_of_films_takes_the_steps_of_descent_in_features(
     )
 
 
-def test_features_that_are_the_same_for_all_films_leave_every_film_at_the_prevalence(
+def test_features_that_differ_by_rounding_alone_tell_no_film_from_another(
     config_of: Any, encoder: Encoder, dataset: Dataset, both_blocks: Features
 ) -> None:
-    same = EncoderOutput(*(tensor[:1].expand_as(tensor).contiguous() for tensor in both_blocks.output))
+    noise = torch.Generator().manual_seed(0)
+    same = EncoderOutput(*(one[:1] + 1e-7 * torch.randn(one.shape, generator=noise) for one in both_blocks.output))
     config = config_of("classification_grid", epochs=3)
-    features = Features(both_blocks.sample_ids, same, both_blocks.blocks)
-    adapter = fit(config, encoder, dataset, features).adapter
-    films = FilmFeatures(features, dataset.sample_ids("test"), blocks=adapter.config.recipe.blocks)
+    adapter = fit(config, encoder, dataset, Features(both_blocks.sample_ids, same, both_blocks.blocks)).adapter
+    films = FilmFeatures(both_blocks, dataset.sample_ids("test"), blocks=adapter.config.recipe.blocks)  # which differ
     said = adapter.predict(films.read(torch.arange(9)))
     assert said.logits.isfinite().all()
     torch.testing.assert_close(said.logits, said.logits[:1].expand_as(said.logits))
